@@ -1,0 +1,27 @@
+"""ganlab: everything that the course on GAN training computes.
+
+The names below are the ones that the book uses. Importing the package loads numpy and nothing else that
+is heavy; SciPy, SymPy, matplotlib and torch come in with the first function that needs them.
+"""
+
+from ganlab.checks import InputError, NoEquilibrium
+from ganlab.dirac import R1, R2, Clip, Consensus, GradientPenalty, InstanceNoise, dirac_gan
+from ganlab.dynamics import Trajectory, flow, simulate
+from ganlab.games import Game, bilinear, pointwise, quadratic
+from ganlab.methods import METHODS
+from ganlab.objectives import OBJECTIVES, Objective, label_smoothing, least_squares
+from ganlab.stability import (
+    eigenvalues,
+    jacobian,
+    largest_stable_step,
+    lyapunov,
+    multipliers,
+    numeric_jacobian,
+    spectral_radius,
+    symbolic_eigenvalues,
+    symbolic_jacobian,
+    verdict,
+)
+from ganlab.theory import conditions, report
+
+__version__ = "2026.1.0"

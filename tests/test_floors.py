@@ -1,0 +1,95 @@
+"""Imports point downward only, torch stays in its wing, and the numpy half works where torch does not exist."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "ganlab"
+FLOORS = {
+    "primitives": 0,
+    "_symbolic": 0,
+    "checks": 0,
+    "objectives": 1,
+    "methods": 1,
+    "games": 2,
+    "dynamics": 2,
+    "theory": 2,
+    "dirac": 3,
+    "stability": 3,
+    "plots": 4,
+}
+# One thing in two files: the primitives ask for their SymPy half when they are given a symbol.
+ONE_UNIT = {"primitives", "_symbolic"}
+# Which heavy package may be imported where: anywhere inside, or only inside a function.
+ONLY_IN = {"torch": "neural", "matplotlib": "plots"}
+NOT_AT_THE_TOP = {"scipy", "sympy"}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+
+def name_of(path):
+    """Its floor's name: ``games`` for ganlab/games.py, ``neural`` for everything under ganlab/neural/."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path):
+    """Yield ``(dotted name, at module level)`` for every import of a file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(tree.body)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno} write the full name, from ganlab..."
+            names = [node.module] if node.module != "ganlab" else [f"ganlab.{alias.name}" for alias in node.names]
+            yield from ((name, node in top) for name in names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_point_downward(path):
+    here = name_of(path)
+    assert here == "neural" or here in FLOORS, f"give ganlab/{path.name} a floor in tests/test_floors.py"
+    below = FLOORS.get(here, max(FLOORS.values()) + 1)
+    for name, _ in imports(path):
+        parts = name.split(".")
+        if parts[0] != "ganlab" or parts[1] == here or {here, parts[1]} == ONE_UNIT:
+            continue
+        assert FLOORS.get(parts[1], below) < below, f"{here} (floor {below}) must not import {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_heavy_packages_stay_where_they_belong(path):
+    for name, at_top in imports(path):
+        package = name.split(".")[0]
+        assert name_of(path) == ONLY_IN.get(package, name_of(path)), f"{path.name} imports {name}"
+        # _symbolic is itself imported late, and is made of SymPy.
+        late = package in NOT_AT_THE_TOP and name_of(path) != "_symbolic"
+        assert not (late and at_top), f"{path.name} imports {name} at the top: move it into the function that needs it"
+
+
+def python(code):
+    """Run code in a fresh interpreter and return what it prints."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_loads_nothing_heavy():
+    heavy = python("import sys, ganlab; print({'scipy', 'sympy', 'matplotlib', 'torch'} & set(sys.modules))")
+    assert heavy.strip() == "set()"
+
+
+def test_the_numpy_half_computes_without_torch():
+    code = """
+import sys
+sys.modules["torch"] = None  # any import of torch now fails
+import ganlab
+game = ganlab.dirac_gan("minimax")
+print(ganlab.verdict(game))
+"""
+    assert "centre" in python(code)
