@@ -51,6 +51,7 @@ test-package: .venv/.test  ## package tests, claim tests and docstring examples
 		--ignore=tests/test_book.py --ignore=tests/test_site.py --ignore=tests/test_claims.py
 
 test-notebooks: .venv/.test  ## run every page and compare with its stored outputs
+	@test -n "$(NOTEBOOKS)" || { echo "book/ has no notebook to test" >&2; exit 1; }
 	$(PYTEST) -n $(WORKERS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg $(NOTEBOOKS)
 

@@ -8,7 +8,7 @@ pytest_plugins = ["pytester", "ledger_plugin"]
 
 
 def pytest_configure(config):
-    # Small nets and small arrays: a second thread costs more than it gives, above all under xdist. torch reads this too.
+    # Small nets and small arrays: a second thread costs more than it gives, above all under xdist (torch obeys too).
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.pluginmanager.hasplugin("nbval") and config.getoption("nbval", default=False):
         _mend_nbval()

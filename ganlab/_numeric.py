@@ -21,7 +21,12 @@ def logit(p):
     return np.log(p) - np.log1p(-np.asarray(p))
 
 
-ARRAYS = {"softplus": softplus, "sigmoid": sigmoid, "logit": logit}
+def off_kink(t):
+    """The second derivative of a kink at ``t = 0``, taken as the zero that it is everywhere else."""
+    return 0.0 * t
+
+
+ARRAYS = {"softplus": softplus, "sigmoid": sigmoid, "logit": logit, "DiracDelta": off_kink}
 
 # One start runs twice as fast on Python floats as on arrays of size one (measured in benchmarks/).
 FLOATS = {
@@ -30,4 +35,5 @@ FLOATS = {
     "logit": lambda p: math.log(p) - math.log1p(-p),
     "Heaviside": lambda t, at_zero=0.5: at_zero if t == 0 else float(t > 0),
     "sign": lambda t: float((t > 0) - (t < 0)),
+    "DiracDelta": off_kink,
 }

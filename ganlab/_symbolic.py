@@ -1,9 +1,12 @@
 """The primitives as SymPy functions, and the way from a SymPy formula to fast numbers."""
 
+from functools import lru_cache
+
 import numpy as np
 import sympy as sp
 
 from ganlab._numeric import ARRAYS, FLOATS
+from ganlab.checks import InputError
 
 
 class softplus(sp.Function):
@@ -99,9 +102,10 @@ def to_numpy(arguments, expressions):
     return sp.lambdify(arguments, _folded(expressions), modules=[ARRAYS, "numpy"], cse=True)
 
 
-def to_floats(arguments, expressions):
-    """Compile SymPy `expressions` of the symbols `arguments` into one function of Python floats."""
-    return sp.lambdify(arguments, _folded(expressions), modules=[FLOATS, "math"], cse=True)
+def to_floats(arguments, expressions, constants):
+    """Compile SymPy `expressions` of the symbols `arguments` into one function of Python floats; `constants` have values."""
+    known = {symbol.name: value for symbol, value in constants.items()}
+    return sp.lambdify(arguments, tuple(_folded(expressions)), modules=[known, FLOATS, "math"], cse=True)
 
 
 def closed(expression):
@@ -114,18 +118,23 @@ def gaussian_mean(expression, noise, sigma):
 
     Raises
     ------
-    sympy.PolynomialError
+    InputError
         If `expression` is not a polynomial in `noise`.
     """
-    moments = {0: 1}
-    total = sp.Integer(0)
-    for (power,), coefficient in sp.Poly(sp.expand(expression), noise).terms():
-        moment = moments.get(power, 0 if power % 2 else sp.factorial2(power - 1) * sigma**power)
-        total += coefficient * moment
-    return sp.simplify(total)
+    try:
+        terms = sp.Poly(sp.expand(expression), noise).terms()
+    except sp.PolynomialError:
+        raise InputError(f"{expression} has no closed mean over the noise; use ganlab.numeric_jacobian instead") from None
+    return sp.simplify(sum(c * sigma**k * sp.factorial2(k - 1) for (k,), c in terms if k % 2 == 0))
+
+
+@lru_cache
+def _rule(nodes):  # an eigenvalue problem, and a noisy field asks for it at every step
+    x, w = np.polynomial.hermite_e.hermegauss(nodes)
+    return x, w / w.sum()
 
 
 def hermite(nodes, sigma):
     """Nodes and weights of the Gauss-Hermite rule for the mean over ``N(0, sigma^2)``."""
-    x, w = np.polynomial.hermite_e.hermegauss(nodes)
-    return sigma * x, w / w.sum()
+    x, w = _rule(nodes)
+    return sigma * x, w

@@ -26,35 +26,67 @@ def choose(kind, name, table: Mapping):
     >>> choose("colour", "red", {"red": 1, "blue": 2})
     1
     """
-    if name in table:
+    try:
         return table[name]
-    raise InputError(f"unknown {kind} {name!r}: choose one of {', '.join(sorted(table))}")
+    except (KeyError, TypeError):  # an unhashable name is an unknown one
+        raise InputError(f"unknown {kind} {name!r}: choose one of {', '.join(sorted(map(str, table)))}") from None
 
 
-def number(name, value, low=-np.inf, high=np.inf, open_low=False, open_high=False):
-    """Return `value` if it is a finite real number (or an array of them, or a symbol) within the bounds.
-
-    SymPy expressions pass unchecked: a symbol stands for an admissible value.
+def numbers(name, value, low=-np.inf, high=np.inf, open_low=False, open_high=False):
+    """Return `value` if it is a finite real number, or an array of them, within the bounds.
 
     Raises
     ------
     InputError
-        If `value` is not a number, is NaN or infinite, or lies outside the bounds.
+        If `value` is text, a bool, empty, NaN or infinite, or lies outside the bounds.
+
+    Examples
+    --------
+    >>> numbers("p_d", [0.1, 0.2], 0, open_low=True)
+    array([0.1, 0.2])
     """
-    if hasattr(value, "free_symbols"):
-        return value
+    bounds = f"{'(' if open_low or low == -np.inf else '['}{low:g}, {high:g}{')' if open_high or high == np.inf else ']'}"
     try:
-        array = np.asarray(value, dtype=float)
+        kind, array = np.asarray(value).dtype.kind, np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number, got {value!r}") from None
-    bounds = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
-    if isinstance(value, bool) or array.size == 0 or not np.isfinite(array).all():
+        raise InputError(f"{name} must be a number in {bounds}, got {value!r}") from None
+    if kind in "bUS" or array.size == 0 or not np.isfinite(array).all():
         raise InputError(f"{name} must be a finite number in {bounds}, got {value!r}")
     below = array <= low if open_low else array < low
     above = array >= high if open_high else array > high
     if below.any() or above.any():
         raise InputError(f"{name} must lie in {bounds}, got {value!r}")
+    return array if array.ndim else value
+
+
+def number(name, value, low=-np.inf, high=np.inf, open_low=False, open_high=False):
+    """Return `value` if it is one finite real number within the bounds.
+
+    Raises
+    ------
+    InputError
+        As `numbers` does, and for an array.
+
+    Examples
+    --------
+    >>> number("lr", 0.1, 0, open_low=True)
+    0.1
+    """
+    if np.ndim(numbers(name, value, low, high, open_low, open_high)):
+        raise InputError(f"{name} must be one number, got an array of shape {np.shape(value)}")
     return value
+
+
+def number_or_symbol(name, value, low=-np.inf, high=np.inf, open_low=False, open_high=False):
+    """Return `value` if it is such a `number`, or a SymPy expression, which stands for an admissible one.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> number_or_symbol("alpha", sympy.Symbol("alpha"), 0, 1)
+    alpha
+    """
+    return value if getattr(value, "free_symbols", None) else number(name, value, low, high, open_low, open_high)
 
 
 def whole(name, value, low=1):
@@ -64,6 +96,11 @@ def whole(name, value, low=1):
     ------
     InputError
         If `value` is a bool, a fraction, or smaller than `low`.
+
+    Examples
+    --------
+    >>> whole("steps", 500)
+    500
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
         raise InputError(f"{name} must be a whole number of at least {low}, got {value!r}")

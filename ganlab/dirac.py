@@ -9,7 +9,7 @@ means **fake**, so the score that an `Objective` expects is ``-psi x``, plus the
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ganlab.checks import InputError, number
+from ganlab.checks import InputError, number, number_or_symbol
 from ganlab.games import INFINITE, Game
 from ganlab.objectives import expressions, get, rest_score
 
@@ -104,7 +104,9 @@ def dirac_gan(objective="saturating", *remedies, tau=1, curvature=0):
     objective = get(objective)
     single = _sorted_remedies(remedies)
     theta, psi, n = sp.symbols("theta psi n", real=True)
-    bend = sp.sympify(number("curvature", curvature))
+    bend = sp.sympify(number_or_symbol("curvature", curvature))
+    if bend != 0 and any(isinstance(r, GradientPenalty) for r in remedies):
+        raise InputError("GradientPenalty needs a flat critic: with a curvature its slope differs from point to point")
     noise = (n, single[InstanceNoise].weight) if InstanceNoise in single else None
     parameters, penalty = {}, sp.Integer(0)
     for k, remedy in enumerate((r for r in remedies if type(r).loss is not _Weighted.loss), start=1):
@@ -112,7 +114,7 @@ def dirac_gan(objective="saturating", *remedies, tau=1, curvature=0):
         parameters[weight] = remedy.weight
         penalty += remedy.loss(theta, psi, weight, bend)
     rate = sp.Integer(1)
-    if number("tau", tau, 0, open_low=True) is not None and tau != 1:
+    if number("tau", tau, 0, open_low=True) != 1:
         rate = sp.Symbol("tau", positive=True)
         parameters[rate] = tau
     t, f1, f2, f3 = expressions(objective)

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from ganlab.checks import InputError, choose, number
+from ganlab.checks import InputError, choose, number, numbers
 from ganlab.objectives import expressions, get, identity, rest_score
 
 __all__ = ["Game", "bilinear", "pointwise", "quadratic"]
@@ -68,6 +68,8 @@ class Game:
         for bounds in ("domain", "admissible", "walls"):
             if not getattr(self, bounds):
                 object.__setattr__(self, bounds, (INFINITE,) * len(self.symbols))
+        numeric = {s: np.asarray(v, dtype=float) if np.ndim(v) else float(v) for s, v in self.parameters.items()}
+        object.__setattr__(self, "parameters", numeric)
 
     def __repr__(self):
         values = ", ".join(f"{s}={v:g}" for s, v in self.parameters.items() if np.ndim(v) == 0)
@@ -90,9 +92,18 @@ class Game:
 
         return _symbolic.to_numpy(tuple(self.parameters), expression)(*self.parameters.values())
 
-    def _compile(self, rows, compiler):
+    def _compile(self, rows, floats=False):
+        """Compile expressions in the coordinates, the parameters and the noise into a function of the state."""
+        from ganlab import _symbolic
+
         noise = () if self.noise is None else (self.noise[0],)
-        function = compiler((*noise, *self.parameters, *self.symbols), list(rows))
+        unknown = set().union(*(row.free_symbols for row in rows)) - {*noise, *self.parameters, *self.symbols}
+        if unknown:
+            names = ", ".join(sorted(map(str, unknown)))
+            raise InputError(f"{self.name} cannot be computed before {names} is given a number")
+        if floats:
+            return _symbolic.to_floats(self.symbols, list(rows), self.parameters)
+        function = _symbolic.to_numpy((*noise, *self.parameters, *self.symbols), list(rows))
         if not noise:
             return partial(function, *self.parameters.values())
         return partial(_noisy_mean, function, self.noise[1], tuple(self.parameters.values()))
@@ -107,26 +118,21 @@ class Game:
     @cached_property
     def field(self) -> Callable:
         """The field on arrays: ``field(*state) -> [velocity, ...]``, one array for each coordinate."""
-        from ganlab import _symbolic
-
-        return self._with_consensus(self._compile(self.rows, _symbolic.to_numpy))
+        return self._with_consensus()
 
     @cached_property
     def float_field(self) -> Callable:
         """The field on Python floats, for a single start (about twice as fast there as arrays)."""
-        from ganlab import _symbolic
-
         if self.noise is not None or any(np.ndim(v) for v in self.parameters.values()):
             return self.field
-        return self._with_consensus(self._compile(self.rows, _symbolic.to_floats))
+        return self._with_consensus(floats=True)
 
-    def _with_consensus(self, velocity):
+    def _with_consensus(self, floats=False):
+        velocity = self._compile(self.rows, floats)
         if not self.consensus:
             return velocity
-        from ganlab import _symbolic
-
         size = len(self.symbols)
-        jacobian = self._compile(list(self.jacobian_rows), _symbolic.to_numpy)
+        jacobian = self._compile(list(self.jacobian_rows), floats)
 
         def regularised(*state):
             v, j = velocity(*state), jacobian(*state)
@@ -150,12 +156,13 @@ class Game:
         InputError
             If the game's field is not the gradient of payoffs.
         """
-        from ganlab import _symbolic
-
         if self.payoffs is None:
             raise InputError(f"{self.name} has no payoffs to look ahead with; use a game whose field is their gradient")
-        rows = [self.payoffs[payoff].diff(*(self.symbols[i] for i in order)) for order in orders]
-        return self._compile(rows, _symbolic.to_numpy)
+        known = vars(self).setdefault("_derivatives", {})
+        if (payoff, orders) not in known:
+            rows = [self.payoffs[payoff].diff(*(self.symbols[i] for i in order)) for order in orders]
+            known[payoff, orders] = self._compile(rows)
+        return known[payoff, orders]
 
 
 def _noisy_mean(function, sigma, parameters, *state):
@@ -206,15 +213,17 @@ def pointwise(objective, p_d=0.2, coordinate="probability", tau=1, damping=0, re
     import sympy as sp
 
     objective = get(objective)
-    choose("repair", repair if isinstance(repair, str) or repair is None else str(repair), {**REPAIRS})
+    walls = choose("repair", repair, REPAIRS)
     p = sp.Symbol("p_d", positive=True)
     density = sp.Symbol("p_g", real=True)
-    parameters = {p: number("p_d", p_d, 0, open_low=True)}
+    parameters = {p: numbers("p_d", p_d, 0, open_low=True)}
+    if np.ndim(p_d) > 1:
+        raise InputError(f"p_d must be one number or one for each start, got an array of shape {np.shape(p_d)}")
     rate, friction = sp.Integer(1), sp.Integer(0)
-    if number("tau", tau, 0, open_low=True) is not None and tau != 1:
+    if number("tau", tau, 0, open_low=True) != 1:
         rate = sp.Symbol("tau", positive=True)
         parameters[rate] = tau
-    if number("damping", damping, 0) is not None and damping != 0:
+    if number("damping", damping, 0) != 0:
         friction = sp.Symbol("gamma", positive=True)
         parameters[friction] = damping
     x, f1, f2, f3 = expressions(objective, coordinate)
@@ -229,7 +238,7 @@ def pointwise(objective, p_d=0.2, coordinate="probability", tau=1, damping=0, re
         parameters=parameters,
         payoffs=None if repair == "multiply" else (density * push, critic.integrate(x) if friction else rate * (p * f1 + density * f2)),
         domain=((0.0, 1.0) if bounded else INFINITE, INFINITE),
-        admissible=(INFINITE, (0.0, np.inf)), walls=(INFINITE, REPAIRS[repair]))  # fmt: skip
+        admissible=(INFINITE, (0.0, np.inf)), walls=(INFINITE, walls))  # fmt: skip
 
 
 def bilinear(strength=1.0):
@@ -267,10 +276,10 @@ def quadratic(P, A, Q, name="quadratic"):
     """
     import sympy as sp
 
-    P, A, Q = (np.atleast_2d(np.asarray(number(k, v), dtype=float)) for k, v in zip("PAQ", (P, A, Q), strict=True))
+    P, A, Q = (np.atleast_2d(np.asarray(numbers(k, v), dtype=float)) for k, v in zip("PAQ", (P, A, Q), strict=True))
+    if A.ndim != 2 or P.shape != A.shape[:1] * 2 or Q.shape != A.shape[1:] * 2:
+        raise InputError(f"an (n, m) matrix A needs an (n, n) matrix P and an (m, m) matrix Q, got {A.shape}, {P.shape}, {Q.shape}")
     n, m = A.shape
-    if P.shape != (n, n) or Q.shape != (m, m):
-        raise InputError(f"A of shape {(n, m)} needs P of shape {(n, n)} and Q of shape {(m, m)}, got {P.shape}, {Q.shape}")
     x = sp.Matrix(sp.symbols(f"x_1:{n + 1}", real=True))
     y = sp.Matrix(sp.symbols(f"y_1:{m + 1}", real=True))
     loss = (x.T * sp.Matrix(P) * x / 2 + x.T * sp.Matrix(A) * y - y.T * sp.Matrix(Q) * y / 2)[0]

@@ -1,6 +1,6 @@
 """Training methods: one short function each, from one state to the next.
 
-Every step has the signature ``step(z, memory, f, h, p) -> (z, memory)``: the coordinates ``z`` (a list of
+Every step has the signature ``step(z, memory, f, h, p) -> (z, memory)``: the coordinates ``z`` (a tuple of
 numbers or arrays), what the method remembers, the field ``f(*z)``, the step size ``h`` of every coordinate, and
 the `Play` with who moves what. Both players ascend, so a step adds the field.
 """
@@ -11,7 +11,7 @@ from operator import add, mul
 
 import numpy as np
 
-from ganlab.checks import InputError, choose, number, whole
+from ganlab.checks import InputError, choose, number, numbers, whole
 
 __all__ = ["METHODS", "Method", "Play", "prepare"]
 
@@ -43,7 +43,7 @@ class Method:
 
 def simultaneous(z, memory, f, h, p):
     """Both players step from the same state: ``z + h v(z)``, the explicit Euler method."""
-    return p.project(list(map(add, z, map(mul, h, f(*z))))), memory  # map: twice as fast as a comprehension
+    return p.project(map(add, z, map(mul, h, f(*z)))), memory  # map: twice as fast as a comprehension
 
 
 def _move(z, f, h, p, who):
@@ -85,7 +85,8 @@ def negative_momentum(z, memory, f, h, p):
         v = f(*new)
         for i in who:
             new[i] = z[i] + h[i] * v[i] + p.options["beta"] * (z[i] - memory[i])
-    return p.project(new), z
+        new = list(p.project(new))
+    return tuple(new), z
 
 
 def adam(z, memory, f, h, p):
@@ -100,9 +101,12 @@ def adam(z, memory, f, h, p):
 
 
 def unrolled(z, memory, f, h, p):
-    """The generator ascends its payoff against a discriminator looked `K` steps ahead (Metz et al. 2017, eq. 10)."""
+    """The generator ascends its payoff against a discriminator looked `K` steps ahead (Metz et al. 2017, eq. 10).
+
+    The steps looked ahead know the payoffs only: neither `Clip` nor `Consensus` acts inside them.
+    """
     v = list(f(*z))
-    v[p.generator[0]] = p.ahead(z)
+    v[p.generator[0]] = v[p.generator[0]] + p.ahead(z)
     return p.project([a + s * g for a, s, g in zip(z, h, v, strict=True)]), memory
 
 
@@ -150,7 +154,7 @@ def prepare(game, name, lr, options):
 
     Returns
     -------
-    (Method, list of float, Play)
+    (Method, tuple of float, Play)
         The method, the step size of each coordinate, and the play.
 
     Raises
@@ -164,11 +168,10 @@ def prepare(game, name, lr, options):
             known = ", ".join(method.options) or "none"
             raise InputError(f"{name} has no option {key!r}; its options are: {known}")
     chosen = {key: _CHECKS[key](key, options.get(key, default)) for key, default in method.options.items()}
-    pair = (lr, lr) if np.ndim(lr) == 0 else tuple(lr)
-    if len(pair) != 2:
+    if np.shape(numbers("lr", lr, 0, open_low=True)) not in ((), (2,)):
         raise InputError(f"lr must be one number or a pair (generator, discriminator), got {lr!r}")
-    pair = [float(number("lr", s, 0, open_low=True)) for s in pair]
-    h = [pair[0] if i in game.generator else pair[1] for i in range(len(game.symbols))]
+    pair = np.broadcast_to(np.asarray(lr, dtype=float), 2).tolist()
+    h = tuple(pair[0] if i in game.generator else pair[1] for i in range(len(game.symbols)))
     play = Play(game, game.generator, game.discriminator, _projection(game.walls), chosen)
     if name == "unrolled":
         play = replace(play, ahead=_look_ahead(game, chosen, pair[1]))
@@ -176,19 +179,20 @@ def prepare(game, name, lr, options):
 
 
 def _projection(walls):
-    """A function that puts a state back between the walls (and costs nothing where there are none)."""
+    """A function that makes a state a tuple and puts it back between the walls (where there are any)."""
     walled = [(i, low, high) for i, (low, high) in enumerate(walls) if np.isfinite(low) or np.isfinite(high)]
 
     def project(z):
+        z = list(z)
         for i, low, high in walled:
             z[i] = np.clip(z[i], low, high) if np.ndim(z[i]) else min(max(z[i], low), high)
-        return z
+        return tuple(z)
 
-    return project if walled else lambda z: z
+    return project if walled else tuple  # tuples: a tenth faster than lists for one start
 
 
 def _look_ahead(game, options, lr):
-    """The generator's slope against the discriminator `K` ascent steps ahead, for one coordinate a player."""
+    """What `K` looked-ahead ascent steps of the discriminator add to the generator's slope, for one coordinate a player."""
     if len(game.symbols) != 2:
         raise InputError(f"unrolled needs one coordinate a player, {game.name} has {len(game.symbols)} in all")
     (g,), (d,) = game.generator, game.discriminator
@@ -203,6 +207,7 @@ def _look_ahead(game, options, lr):
             reaction = reaction + eta * (mixed + own * reaction)  # d psi_k / d theta, by the chain rule
             state[d] = state[d] + eta * push
         direct, through_critic = ours(*state)
-        return direct + through_critic * reaction if options["through"] else direct
+        gain = direct - ours(*z)[0]
+        return gain + through_critic * reaction if options["through"] else gain
 
     return slope

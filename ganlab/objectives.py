@@ -10,9 +10,7 @@ curve (pass arrays) and a theorem (pass a symbol).
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from ganlab.checks import InputError, NoEquilibrium, choose, number
+from ganlab.checks import InputError, NoEquilibrium, choose, number_or_symbol
 from ganlab.primitives import exp, relu, sigmoid, softplus
 
 __all__ = ["OBJECTIVES", "Objective", "RestScore", "expressions", "get", "identity", "is_zero_sum", "label_smoothing",
@@ -80,7 +78,7 @@ def least_squares(a=0, b=1, c=1):
     >>> float(rest_score(least_squares(0, 1, 1)).D)
     0.5
     """
-    a, b, c = (number(name, value) for name, value in zip("abc", (a, b, c), strict=True))
+    a, b, c = (number_or_symbol(name, value) for name, value in zip("abc", (a, b, c), strict=True))
     return Objective(
         f1=lambda t: -((t - b) ** 2) / 2, f2=lambda t: -((t - a) ** 2) / 2, f3=lambda t: -((t - c) ** 2) / 2,
         name=f"least_squares({a}, {b}, {c})", source="Mao et al. 2017, eq. 2")  # fmt: skip
@@ -99,7 +97,7 @@ def label_smoothing(alpha=0.9):
     >>> round(float(rest_score(label_smoothing(0.9)).D), 6)
     0.45
     """
-    alpha = number("alpha", alpha, 0, 1, open_low=True)
+    alpha = number_or_symbol("alpha", alpha, 0, 1, open_low=True)
     return Objective(
         f1=lambda t: -alpha * softplus(-t) - (1 - alpha) * softplus(t), f2=lambda t: -softplus(t),
         f3=lambda t: -softplus(-t), link=sigmoid,
@@ -216,8 +214,8 @@ class RestScore:
     """Where the critic rests when the generator is right: ``f1'(t) + f2'(t) = 0``.
 
     `score` and `D` are the rest value in both coordinates (SymPy numbers or expressions); `free` is
-    True when every value near it would do as well (Wasserstein, hinge), and then it is 0 by
-    convention; `others` are further roots.
+    True when every value near it would do as well (Wasserstein, hinge), and then it is 0 where 0 is one of
+    them; `others` are further roots (scores).
     """
 
     score: object
@@ -247,54 +245,17 @@ def rest_score(objective):
     >>> rest_score("saturating").D, rest_score("wasserstein").free
     (1/2, True)
     """
-    from ganlab import _symbolic
+    import sympy as sp
+
+    from ganlab import _roots, _symbolic
 
     objective = get(objective)
     t, f1, f2, _ = expressions(objective)
     slope = (f1 + f2).diff(t)
-    if _vanishes_near_zero(slope, t):
-        return RestScore(0, _symbolic.closed(objective.link(0 * t)), free=True)
-    roots = _roots(slope, t)
+    roots = [0] if _roots.vanishes_near(slope, t, 0) else _roots.real_roots(slope, t)
+    roots = [root for root in roots if (f1 + f2).subs(t, root).is_real is not False]  # log(t) has no business below zero
     if not roots:
         raise NoEquilibrium(f"{objective.name}: f1'(t) + f2'(t) has no real root, so the critic has no rest value D0 "
                             "at p_g = p_d; change f1 or f2 so that the two slopes cancel somewhere")  # fmt: skip
-    probabilities = [_symbolic.closed(objective.link(root)) for root in roots]
-    return RestScore(roots[0], probabilities[0], others=tuple(roots[1:]))
-
-
-def _vanishes_near_zero(slope, t):
-    """Tell whether `slope` is zero on a whole neighbourhood of 0 (it may have kinks further out)."""
-    if slope.free_symbols - {t}:
-        return slope.expand() == 0
-    return all(abs(complex(slope.subs(t, at).evalf())) < 1e-12 for at in (-0.02, -0.003, 0, 0.001, 0.013))
-
-
-def _roots(slope, t):
-    """Real roots of `slope` nearest to zero first: exact where it is algebraic in t or exp(t), numeric otherwise."""
-    import sympy as sp
-
-    u = sp.Symbol("u", positive=True)
-    in_u = sp.numer(sp.together(sp.simplify(slope.rewrite(sp.exp).subs(t, sp.log(u)))))
-    if slope.is_polynomial(t):
-        candidates = sp.roots(sp.Poly(slope, t), multiple=True)
-    elif in_u.is_polynomial(u):
-        candidates = [sp.log(root) for root in sp.roots(sp.Poly(in_u, u), multiple=True) if root.is_positive is not False]
-    else:
-        candidates = _numeric_roots(slope, t)
-    real = [sp.simplify(root) for root in dict.fromkeys(candidates) if root.is_real is not False]
-    return sorted(real, key=lambda root: 0 if root.free_symbols else abs(float(root)))
-
-
-def _numeric_roots(slope, t, reach=40.0, points=4001):
-    """Sign changes of `slope` on a grid of scores, refined by Brent's method."""
-    import sympy as sp
-    from scipy.optimize import brentq
-
-    from ganlab import _symbolic
-
-    function = _symbolic.to_numpy((t,), slope)
-    grid = np.linspace(-reach, reach, points) + 1e-7
-    with np.errstate(all="ignore"):
-        values = function(grid)
-    change = np.flatnonzero(np.isfinite(values[:-1] * values[1:]) & (values[:-1] * values[1:] < 0))
-    return [sp.Float(brentq(function, grid[i], grid[i + 1], xtol=1e-15)) for i in change]
+    probabilities = [_symbolic.closed(objective.link(sp.sympify(root))) for root in roots]
+    return RestScore(roots[0], probabilities[0], _roots.vanishes_near(slope, t, roots[0]), tuple(roots[1:]))

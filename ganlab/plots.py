@@ -9,10 +9,10 @@ from html import escape
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ganlab.checks import InputError, choose, number, whole
-from ganlab.games import pointwise
-from ganlab.stability import eigenvalues
-from ganlab.theory import constants
+from ganlab.checks import InputError, choose, number, numbers, whole
+from ganlab._symbolic import to_numpy
+from ganlab.objectives import get
+from ganlab.theory import conditions, constants
 
 __all__ = ["COLOURS", "Animation", "abscissa_against_rate", "animate", "eigenvalue_plane", "phase_portrait",
            "radius_against_step", "use_style"]
@@ -45,7 +45,7 @@ def _label(symbol):
 def _window(game, span, paths):
     """The part of the plane to draw: as asked, or around the rest point and the paths, inside the domain."""
     if span is not None and np.ndim(span) == 2:
-        return [tuple(number("span", interval)) for interval in span]
+        return [tuple(numbers("span", interval)) for interval in span]
     rest = np.array(game.rest, dtype=float)
     if span is not None:
         return [(r - number("span", span, 0, open_low=True), r + span) for r in rest]
@@ -87,7 +87,7 @@ def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=Non
     _field(game, window, nullclines, density, ax)
     for k, path in enumerate(paths):
         colour = COLOURS[k % len(COLOURS)]
-        for j, line in enumerate(np.moveaxis(np.atleast_3d(path.states.T).T, 1, 0) if path.states.ndim == 3 else [path.states]):
+        for j, line in enumerate(np.moveaxis(path.states.reshape(len(path.states), -1, 2), 1, 0)):
             ax.plot(*line.T, color=colour, linestyle=DASHES[k % len(DASHES)], label=labels[k] if labels and j == 0 else None)
             ax.plot(*line[0], "o", color=colour, markersize=6)
             ax.plot(*line[-1], "s", color=colour, markersize=5, markerfacecolor="white")
@@ -155,13 +155,12 @@ def abscissa_against_rate(objectives, p_d=0.2, rates=None, ax=None):
         The values of tau; by default three decades around each best rate.
     """
     ax = _axes(ax)
+    abscissa = to_numpy(("p_d", "s", "Delta", "tau"), list(conditions().eigenvalues))
     for k, objective in enumerate(objectives):
-        game = pointwise(objective, p_d)
-        _, s, delta = (float(v) for v in constants(objective))
+        name, (_, s, delta) = get(objective).name, (float(v) for v in constants(objective))
         best = 4 * delta / (p_d * s) ** 2 if s else 1.0
         taus = best * np.logspace(-1.5, 1.5, 181) if rates is None else np.asarray(rates)
-        height = [eigenvalues(pointwise(objective, p_d, tau=t))[0].real for t in taus]
-        name = game.name.removeprefix("pointwise ")
+        height = np.max(np.real(abscissa(p_d, s, delta, taus + 0j)), axis=0)
         ax.plot(taus, height, color=COLOURS[k % len(COLOURS)], linestyle=DASHES[k % len(DASHES)], label=name)
         if s:
             ax.plot([best], [2 * delta / (p_d * s)], "o", color=COLOURS[k % len(COLOURS)])
@@ -228,7 +227,7 @@ def animate(trajectory, seconds=8, frames=240, span=None, alt="", colour=COLOURS
     InputError
         Without an `alt` text, or for a trajectory of several starts.
     """
-    if not alt.strip():
+    if not (isinstance(alt, str) and alt.strip()):
         raise InputError("alt must say in a sentence what the moving picture shows")
     if trajectory.states.ndim != 2 or trajectory.states.shape[1] != 2:
         raise InputError("animate draws a single planar start; pick one trajectory")

@@ -47,8 +47,8 @@ def softplus(t):
     """
     kind = _kind(t)
     if kind == "torch":
-        # torch's own softplus turns linear beyond a threshold; logaddexp is smooth to second order
-        return sys.modules["torch"].logaddexp(t, sys.modules["torch"].zeros_like(t))
+        # torch's softplus turns linear beyond a threshold, and its logaddexp has NaN second derivatives far out
+        return -sys.modules["torch"].nn.functional.logsigmoid(-t)
     return _symbolic().softplus(t) if kind == "sympy" else _numeric.softplus(t)
 
 

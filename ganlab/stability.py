@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ganlab.checks import InputError, NoEquilibrium, number, whole
+from ganlab._lyapunov import Lyapunov, lyapunov
+from ganlab.checks import InputError, NoEquilibrium, number
 from ganlab.methods import prepare
 from ganlab.objectives import Objective
 
@@ -13,7 +14,7 @@ __all__ = ["Lyapunov", "Verdict", "eigenvalues", "jacobian", "largest_stable_ste
 
 ZERO = 1e-9  # real parts and distances from the unit circle below this count as zero
 UNDECIDED = 1e-13  # rounding of a spectral radius: an excess below this is neither stable nor unstable
-LARGEST = 1e3  # no step size beyond this is looked at
+SMALLEST, LARGEST = 1e-6, 1e3  # the step sizes that are looked at
 
 
 def symbolic_jacobian(game):
@@ -32,6 +33,12 @@ def symbolic_jacobian(game):
     [-8*p_d, -2],
     [     2,  0]])
     """
+    if "_at_rest" not in vars(game):  # once a game, and not once for every step size that is tried
+        vars(game)["_at_rest"] = _at_rest(game)
+    return vars(game)["_at_rest"].copy()
+
+
+def _at_rest(game):
     from ganlab import _symbolic
 
     if not game.smooth:
@@ -68,10 +75,13 @@ def jacobian(game):
     -------
     (dim, dim) array
     """
-    matrix = symbolic_jacobian(game).subs({s: v for s, v in game.parameters.items() if np.ndim(v) == 0})
-    if matrix.free_symbols:
-        raise InputError(f"{game.name}: give {', '.join(map(str, matrix.free_symbols))} one number to get a numeric Jacobian")
-    return np.array(matrix.evalf(), dtype=float)
+    if "_jacobian" not in vars(game):  # the closed form takes SymPy a while, and every multiplier asks for it
+        matrix = symbolic_jacobian(game).subs({s: v for s, v in game.parameters.items() if np.ndim(v) == 0})
+        if matrix.free_symbols:
+            names = ", ".join(sorted(map(str, matrix.free_symbols)))
+            raise InputError(f"{game.name}: give {names} one number to get a numeric Jacobian")
+        vars(game)["_jacobian"] = np.array(matrix.evalf(), dtype=float)
+    return vars(game)["_jacobian"].copy()
 
 
 def numeric_jacobian(game, at=None, step=1e-6):
@@ -121,13 +131,13 @@ def multipliers(game, method="simultaneous", lr=0.1, **options):
         raise InputError(f"{method} has no derivative at the rest point; measure its rate with simulate instead")
     A = jacobian(game)
     if method == "unrolled":
-        A[game.generator[0]] = _slope_of(play.ahead, game)
+        A[game.generator[0]] += _slope_of(play.ahead, game)
         chosen, h, play = prepare(game, "simultaneous", lr, {})
     dim = len(h)
     basis = np.eye(dim if chosen.memory is None else 2 * dim)
-    play = replace(play, project=lambda z: z)
-    memory = None if chosen.memory is None else list(basis[dim:])
-    z, memory = chosen.step(list(basis[:dim]), memory, lambda *z: list(A @ np.array(z)), h, play)
+    play = replace(play, project=tuple)
+    memory = None if chosen.memory is None else tuple(basis[dim:])
+    z, memory = chosen.step(tuple(basis[:dim]), memory, lambda *z: list(A @ np.array(z)), h, play)
     return _ordered(np.linalg.eigvals(np.array(z if memory is None else [*z, *memory])))
 
 
@@ -175,7 +185,7 @@ def largest_stable_step(game, method="simultaneous", **options):
         return spectral_radius(game, method, np.exp(log_lr), **options) - 1
 
     previous = None
-    for log_lr in np.linspace(np.log(1e-3), np.log(LARGEST), 400):
+    for log_lr in np.linspace(np.log(SMALLEST), np.log(LARGEST), 600):
         now = excess(log_lr)
         if now < -UNDECIDED:
             previous = log_lr
@@ -286,77 +296,3 @@ def written(values, digits=4):
         if not (pair and text in parts):
             parts.append(text)
     return ", ".join(parts)
-
-
-@dataclass(frozen=True)
-class Lyapunov:
-    """Outcome of Lyapunov's test on a region.
-
-    `holds`: no point was found where V grows. `counterexample`: the worst point if there is one. `worst`: the
-    largest dV/dt. `flat`: a point away from the rest point where dV/dt is zero (then V alone does not prove
-    convergence, and LaSalle's principle is needed), or None.
-    """
-
-    holds: bool
-    worst: float
-    counterexample: np.ndarray | None
-    flat: np.ndarray | None
-
-    def __str__(self):
-        if not self.holds:
-            return f"fails: dV/dt = {self.worst:.4g} > 0 at {np.round(self.counterexample, 4).tolist()}"
-        return "holds, but dV/dt = 0 away from the rest point (needs LaSalle)" if self.flat is not None else "holds strictly"
-
-
-def lyapunov(game, region, V=None, weights=(1, 1), points=201):
-    """Test on a grid whether ``V`` never grows along the field.
-
-    Parameters
-    ----------
-    region : ((low, high), (low, high))
-        One interval for each coordinate.
-    V : SymPy expression in the game's symbols and parameters, optional
-        By default half the weighted squared distance from the rest point.
-    weights : sequence of float
-        The weight of each coordinate in the default V.
-    points : int
-        Grid points for each coordinate.
-
-    Returns
-    -------
-    Lyapunov
-
-    Examples
-    --------
-    >>> from ganlab import pointwise
-    >>> print(lyapunov(pointwise("quadratic"), ((-3, 3), (0, 3))))
-    holds, but dV/dt = 0 away from the rest point (needs LaSalle)
-    """
-    whole("points", points, 3)
-    if game.noise is not None or game.consensus:
-        raise InputError("Lyapunov's test is written for fields in closed form: leave out instance noise and consensus")
-    if V is None:
-        V = sum(w * (s - r) ** 2 for w, s, r in zip(weights, game.symbols, game.equilibrium, strict=True)) / 2
-    rate = sum(V.diff(s) * row for s, row in zip(game.symbols, game.rows, strict=True))
-    # the rest point's own coordinates are on the grid: dV/dt often vanishes on a line through it
-    axes = [np.union1d(np.linspace(*number("region", interval), points), [r] if interval[0] <= r <= interval[1] else [])
-            for interval, r in zip(region, np.array(game.rest, dtype=float), strict=True)]  # fmt: skip
-    grid = np.array(np.meshgrid(*axes, indexing="ij")).reshape(len(axes), -1)
-    with np.errstate(all="ignore"):
-        values = np.broadcast_to(game._compile([rate], _numpy_compiler())(*grid)[0], grid.shape[1:])
-    if not np.isfinite(values).all():
-        bad = grid[:, ~np.isfinite(values)][:, 0]
-        raise InputError(f"region: the field is not defined at {bad.tolist()}; choose a region inside {game.domain}")
-    tolerance = 1e-12 * max(1.0, np.max(np.abs(values)))
-    away = np.linalg.norm(grid - np.array(game.rest, dtype=float)[:, None], axis=0) > 1e-6
-    flat = away & (np.abs(values) <= tolerance)
-    worst = int(np.argmax(values))
-    holds = bool(values[worst] <= tolerance)
-    return Lyapunov(holds, float(values[worst]), None if holds else grid[:, worst],
-                    grid[:, np.argmax(flat)] if flat.any() else None)  # fmt: skip
-
-
-def _numpy_compiler():
-    from ganlab import _symbolic
-
-    return _symbolic.to_numpy

@@ -1,14 +1,19 @@
-"""What the tests share: no display, and the names of the book's pages."""
+"""What the tests share: no display, repeatable examples, and the names of the book's pages."""
 
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# The same examples on every run, and no clock: a busy machine must not turn a test red.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,9 @@ def pytest_collection_modifyitems(config, items):
     rows, faults = [], []
     for mark, item in marks:
         if config.rootpath / "tests/claims" not in item.path.parents:
-            faults.append(f"{item.nodeid}: a claim's test lives in tests/claims, so that a change makes the record stale")
+            faults.append(
+                f"{item.nodeid}: a claim's test lives in tests/claims, so that a change makes the record stale"
+            )
         if len(mark.args) != 1 or set(mark.kwargs) != {"page"}:
             faults.append(f'{item.nodeid}: write the mark as claim("F-20", page="vector-field")')
             continue

@@ -146,7 +146,9 @@ def run_pytest(pytester, house, monkeypatch):
 
     def run(limit, *args):
         (house / "tests/claims/test_game.py").write_text(PLUGIN_TEST.replace("LIMIT", str(limit)))
-        return pytester.runpytest_subprocess("-p", "xdist.plugin", "--rootdir", house, "-c", house / "pytest.ini", *args)
+        return pytester.runpytest_subprocess(
+            "-p", "xdist.plugin", "--rootdir", house, "-c", house / "pytest.ini", *args
+        )
 
     return run
 

@@ -58,7 +58,9 @@ class _ClaimDirective(SphinxDirective):
     def markdown(self, text, lead=""):
         """Parse Markdown of the ledger; `lead` opens its first paragraph."""
         holder = nodes.Element()
-        self.state.nested_parse(StringList((lead + text).splitlines(), source=ledger.LEDGER), self.content_offset, holder)
+        self.state.nested_parse(
+            StringList((lead + text).splitlines(), source=ledger.LEDGER), self.content_offset, holder
+        )
         return holder.children
 
     def test_links(self, tests):
@@ -108,13 +110,15 @@ class ClaimsTable(_ClaimDirective):
         if claim.formula:
             card += nodes.math_block(claim.formula, claim.formula, nowrap=False, number=None, label=None)
         if claim.slip:
-            card += self.markdown(claim.slip, lead="*The source says:* ")
+            card += self.markdown(claim.slip, lead="*Where the source slips:* ")
         if claim.note:
             card += self.markdown(claim.note, lead="*Note:* ")
         sources = "; ".join(str(claims.sources.get(key, key)) for key in claim.source)
         card += _line(f"Source: {sources or 'this course'}.", classes=["claim-source"])
         if tests:
-            card += _line("Proved by" if outcome == "passed" else "Tested by", *self.test_links(tests), classes=["claim-source"])
+            card += _line(
+                "Proved by" if outcome == "passed" else "Tested by", *self.test_links(tests), classes=["claim-source"]
+            )
         return card
 
 
@@ -132,7 +136,9 @@ class ClaimsOf(_ClaimDirective):
             return []
         passed = sum(ledger.tests_of(results, claim.id)[1] == "passed" for claim in mine)
         cited = sum(claim.status == "CITED" for claim in mine)
-        title = f"{len(mine)} claims: {passed} proved by tests that pass" + (f", {cited} cited" if cited else "")
+        title = f"{len(mine)} claim{'s' * (len(mine) > 1)}: {passed} proved by tests that pass" + (
+            f", {cited} cited" if cited else ""
+        )
         box = nodes.admonition(classes=["dropdown", "claims-of"])
         box += nodes.title(title, title)
         box += nodes.bullet_list("", *[self.item(claim) for claim in mine])

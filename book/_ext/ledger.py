@@ -100,7 +100,9 @@ def write_results(root, claims):
 def digest(root):
     """Fingerprint of the package, the claim tests and the ledger, the same on every system."""
     root, mark = Path(root), hashlib.sha256()
-    for path in sorted({p for pattern in PROVED_BY for p in root.glob(pattern)}, key=lambda p: p.relative_to(root).as_posix()):
+    for path in sorted(
+        {p for pattern in PROVED_BY for p in root.glob(pattern)}, key=lambda p: p.relative_to(root).as_posix()
+    ):
         text = path.read_bytes().replace(b"\r\n", b"\n")
         mark.update(path.relative_to(root).as_posix().encode() + b"\0" + text + b"\0")
     return mark.hexdigest()
@@ -147,7 +149,9 @@ def result_faults(ledger, results, current):
     for claim in ledger.claims:
         outcome = recorded.get(claim.id, {}).get("outcome")
         if outcome is None and claim.status != "CITED":
-            faults.append(f"{claim.id}: no test; add one marked claim({claim.id!r}, page={claim.page!r}), then {REMEDY}")
+            faults.append(
+                f"{claim.id}: no test; add one marked claim({claim.id!r}, page={claim.page!r}), then {REMEDY}"
+            )
         elif outcome not in (None, "passed"):
             faults.append(f"{claim.id}: its test {outcome}; mend it, then {REMEDY}")
     if results.get("digest") != current:

@@ -1,0 +1,67 @@
+"""Continuous time: all starts in one adaptive solve, and the ones that blow up taken out of it."""
+
+import numpy as np
+from scipy.integrate import DOP853
+
+from ganlab._march import DIVERGED, FINISHED, LEFT, LIMIT
+
+NEAR = 1e-3  # a flow that blows up this close to the end of the domain has reached that end
+
+
+def _velocity(game, active):
+    """The stacked right-hand side: what stopped stands still, walls stop what pushes outwards, NaN is outside."""
+    shape = (len(game.symbols), len(active))
+
+    def velocity(t, flat):
+        z = flat.reshape(shape)
+        v = np.array(np.broadcast_arrays(*game.field(*z), z[0])[:-1])
+        for i, ((low, high), (least, most)) in enumerate(zip(game.walls, game.domain, strict=True)):
+            if np.isfinite(low) or np.isfinite(high):
+                v[i] = np.where((z[i] <= low) & (v[i] < 0) | (z[i] >= high) & (v[i] > 0), 0.0, v[i])
+            if np.isfinite(least) or np.isfinite(most):  # a step that would cross the end is refused by its NaN
+                v[i] = np.where((z[i] > least) & (z[i] < most), v[i], np.nan)
+        return v.ravel() if active.all() else np.where(active, v, 0.0).ravel()
+
+    return velocity
+
+
+def solve(game, z, times, rtol, atol):
+    """One stacked solve, restarted without a trajectory whenever that one blows up or reaches the domain's end."""
+    states = np.empty((len(times), *z.shape))
+    states[0] = z
+    active, stopped = np.ones(z.shape[1], dtype=bool), np.full(z.shape[1], times[-1])
+    status = np.full(z.shape[1], FINISHED, dtype=object)
+    now, row = times[0], 1
+    while row < len(times) and active.any():
+        with np.errstate(all="ignore"):  # trial steps may look outside the domain
+            solver = DOP853(_velocity(game, active), now, z.ravel(), times[-1], rtol=rtol, atol=atol)
+            row, gone = _advance(solver, times, states, row, active)
+        now, z = solver.t, solver.y.reshape(z.shape)
+        stopped[gone] = now
+        near = np.any([(a - low < NEAR) | (high - a < NEAR) for a, (low, high) in zip(z, game.domain, strict=True)], axis=0)
+        status[gone] = np.where(near, LEFT, DIVERGED)[gone]
+        active &= ~gone
+    states[row:] = z
+    for i, wall in enumerate(game.walls):  # the solver oversteps a wall by its tolerance
+        states[1:, i] = np.clip(states[1:, i], *wall)
+    return np.moveaxis(states, 1, 2), stopped, status.astype(str)
+
+
+def _advance(solver, times, states, row, active):
+    """Step the solver to the end or until a trajectory is lost; store the wanted times; say which was lost."""
+    gone, shape = np.zeros_like(active), states.shape[1:]
+    while solver.status == "running":
+        solver.step()
+        if solver.status == "failed":  # the step size shrank to nothing: the fastest trajectory blows up here
+            speed = np.max(np.abs(solver.fun(solver.t, solver.y).reshape(shape)), axis=0)
+            gone[np.argmax(np.where(active, speed, -1.0))] = True
+            break
+        ready = np.searchsorted(times, solver.t, side="right")
+        if ready > row:
+            dense = solver.dense_output()(times[row:ready])
+            states[row:ready] = np.moveaxis(dense.reshape(*shape, -1), -1, 0)
+            row = ready
+        gone = active & (np.max(np.abs(solver.y.reshape(shape)), axis=0) > LIMIT)
+        if gone.any():
+            break
+    return row, gone
