@@ -1,6 +1,7 @@
 """What every pytest run of the course needs: honest, quick notebook kernels."""
 
 import os
+import shutil
 import tempfile
 
 # pytester: tests/test_claims.py runs the ledger's plugin on small made-up repositories.
@@ -11,10 +12,12 @@ def pytest_configure(config):
     # Small nets and small arrays: a second thread costs more than it gives, above all under xdist (torch obeys too).
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.pluginmanager.hasplugin("nbval") and config.getoption("nbval", default=False):
-        _mend_nbval()
+        sockets = tempfile.mkdtemp(prefix="ganlab-nbval-")
+        config.add_cleanup(lambda: shutil.rmtree(sockets, ignore_errors=True))
+        _mend_nbval(sockets)
 
 
-def _mend_nbval():
+def _mend_nbval(sockets):
     """Two repairs of nbval 0.11: kernels over private sockets, and cells run with a history.
 
     Over TCP two kernels started at once can pick the same port. Without a history IPython cannot see the trailing
@@ -22,17 +25,13 @@ def _mend_nbval():
     """
     import nbval.kernel as kernel
 
-    if getattr(kernel, "_ganlab_mended", False):
-        return
     manager = kernel.KernelManager
 
     def private_manager(**options):
-        socket = os.path.join(tempfile.mkdtemp(prefix="ganlab-nbval-"), "k")
-        return manager(transport="ipc", ip=socket, **options)
+        return manager(transport="ipc", ip=os.path.join(tempfile.mkdtemp(dir=sockets), "k"), **options)
 
     def execute_cell_input(self, cell_input, allow_stdin=None):
         return self.kc.execute(cell_input, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
 
     kernel.KernelManager = private_manager
     kernel.RunningKernel.execute_cell_input = execute_cell_input
-    kernel._ganlab_mended = True

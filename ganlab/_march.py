@@ -68,7 +68,7 @@ def _arrays(game, step, h, play, z, memory, f, count, wanted):
             low[i], high[i] = np.minimum(low[i], z[i]), np.maximum(high[i], z[i])
     if any(np.any(_fate(game, part)) for part in (low, high, z)):
         return None
-    return z, memory, np.array(kept).reshape(len(kept), len(z), -1)
+    return z, memory, np.array(kept).reshape(len(kept), len(z), len(z[0]))
 
 
 def _careful(game, step, h, play, z, memory, done, steps, saved, states, stopped, status):

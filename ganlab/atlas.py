@@ -69,7 +69,7 @@ def measured_rate(game, method="simultaneous", lr=LR, steps=None, **options):
     method : str
     lr : float
     steps : int, optional
-        How many steps lie between the two ends of the measurement (200, or 30 with instance noise).
+        How many steps lie between the two ends of the measurement (100, or 30 with instance noise).
     **options
         The method's own.
 
@@ -85,7 +85,7 @@ def measured_rate(game, method="simultaneous", lr=LR, steps=None, **options):
     1.004988
     """
     tiny = TINY if game.noise is None else TINY_NOISY
-    k = (200 if game.noise is None else 30) if steps is None else whole("steps", steps)
+    k = (100 if game.noise is None else 30) if steps is None else whole("steps", steps)
     delays = 1 if choose("method", method, METHODS).memory is None else 2
     states = simulate(game, tiny * np.eye(2), method, lr, k + 2 * delays - 1, **options).states / tiny
     begin, end = (_window(states[shift:], delays) for shift in (0, k))
@@ -97,13 +97,13 @@ def _window(states, delays):
     return np.hstack([np.vstack([states[j + i].T for i in range(delays)]) for j in range(delays)])
 
 
-def fate(game, method="simultaneous", lr=LR, start=(1.0, 1.0), steps=4000, **options):
+def fate(game, method="simultaneous", lr=LR, start=(1.0, 1.0), steps=6000, **options):
     """Say in a word where a run from one start ends; no theory is asked.
 
     Returns
     -------
     str
-        "rest" (its second half lies within a hundredth of its first distance), "stuck" (it stands still elsewhere), "away"
+        "rest" (its last quarter lies within a hundredth of its first distance), "stuck" (it stands still elsewhere), "away"
         (it diverged, or its farthest radius still grows by a twentieth from each quarter to the next) or "orbit" (none of
         these: it keeps moving, neither arriving nor leaving).
 
@@ -118,7 +118,7 @@ def fate(game, method="simultaneous", lr=LR, start=(1.0, 1.0), steps=4000, **opt
         return "away"
     quarter = steps // 4
     _, second, third, last = (np.max(run.radius[k * quarter : (k + 1) * quarter]) for k in range(4))
-    if max(third, last) < run.radius[0] / 100:
+    if last < run.radius[0] / 100:
         return "rest"
     if np.max(np.ptp(run.states[-quarter:], axis=0)) < 1e-9:
         return "stuck"
@@ -159,7 +159,7 @@ class Cell:
         # near a stable rest point a short run is as good as a long one
         if self.kind == "stable" and fate(game, method, start=start, steps=400, **options) == "rest":
             return "rest"
-        return fate(game, method, start=start, **options)
+        return fate(game, method, start=start, steps=6000 if game.noise is None else 2000, **options)
 
 
 def cell(objective, remedy, recipe, lr=LR):

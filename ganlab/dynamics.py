@@ -124,6 +124,8 @@ def _coordinates(game, start):
     many = np.atleast_2d(points)
     for value in game.parameters.values():
         if np.ndim(value):  # one field for each start
+            if 1 != len(many) != len(value) != 1:
+                raise InputError(f"start: {len(many)} starts do not fit the game's {len(value)} parameter values, one for each start")
             many = np.broadcast_to(many, (*np.broadcast_shapes(many.shape[:1], np.shape(value)), dim))
     single = points.ndim == 1 and not any(np.ndim(value) for value in game.parameters.values())
     return tuple(np.ascontiguousarray(many[:, i]) for i in range(dim)), single
@@ -151,7 +153,12 @@ def flow(game, start, T=10.0, points=201, method="adaptive", rtol=1e-9, atol=1e-
     rtol, atol : float
         Tolerances of the adaptive solver.
     dt : float
-        Step of the fixed-step methods.
+        Step of the fixed-step methods, which end at the whole number of steps nearest to `T` and keep about `points`.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, a bad number, a fixed step without `dt`, or a start outside the domain.
 
     Returns
     -------
@@ -168,7 +175,7 @@ def flow(game, start, T=10.0, points=201, method="adaptive", rtol=1e-9, atol=1e-
     number("T", T, 0, open_low=True), whole("points", points, 2)
     choose("method", method, {"adaptive": 0, "rk4": 0, "euler": 0})
     if method != "adaptive":
-        number("dt (the fixed step)", np.nan if dt is None else dt, 0, T)
+        number("dt (the fixed step)", np.nan if dt is None else dt, 0, T, open_low=True)
         every = max(1, round(T / dt / (points - 1)))
         return simulate(game, start, method, lr=dt, steps=round(T / dt), save_every=every)
     number("rtol", rtol, 0, open_low=True), number("atol", atol, 0, open_low=True)

@@ -9,6 +9,7 @@ curve (pass arrays) and a theorem (pass a symbol).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ganlab.checks import InputError, NoEquilibrium, choose, number_or_symbol
 from ganlab.primitives import exp, relu, sigmoid, softplus
@@ -168,19 +169,23 @@ def expressions(objective, coordinate="score"):
     >>> f1, f2
     (log(D), log(1 - D))
     """
+    choose("coordinate", coordinate, {"score": 0, "probability": 1})
+    return _expressions(get(objective), coordinate)
+
+
+@lru_cache
+def _expressions(objective, coordinate):
     import sympy as sp
 
     from ganlab import _symbolic
 
-    objective = get(objective)
-    choose("coordinate", coordinate, {"score": 0, "probability": 1})
     t = variable = sp.Symbol("t", real=True)
     if coordinate == "probability":
         variable = sp.Symbol("D", real=True)
         t = _symbolic.logit(variable) if objective.link is sigmoid else variable
     try:
-        functions = [_exact(sp.sympify(f(t))) for f in (objective.f1, objective.f2, objective.f3)]
-    except (TypeError, AttributeError) as error:
+        functions = [_exact(sp.sympify(f(t), strict=True)) for f in (objective.f1, objective.f2, objective.f3)]
+    except (TypeError, AttributeError, sp.SympifyError) as error:
         raise InputError(f"{objective.name}: f1, f2 and f3 must accept a SymPy symbol; write them with "
                          f"ganlab.primitives (softplus, log, ...) instead of numpy ({error})") from None  # fmt: skip
     if coordinate == "probability":  # exp(logit(D)) is D / (1 - D)
@@ -192,6 +197,8 @@ def _exact(expression):
     """Turn the floats of a formula (a label of 0.9) into fractions, so that closed forms stay closed."""
     import sympy as sp
 
+    if not isinstance(expression, sp.Expr):
+        raise TypeError(f"got {expression}")
     return expression.xreplace({x: sp.nsimplify(x, rational=True) for x in expression.atoms(sp.Float)})
 
 
@@ -245,11 +252,15 @@ def rest_score(objective):
     >>> rest_score("saturating").D, rest_score("wasserstein").free
     (1/2, True)
     """
+    return _rest_score(get(objective))
+
+
+@lru_cache
+def _rest_score(objective):
     import sympy as sp
 
     from ganlab import _roots, _symbolic
 
-    objective = get(objective)
     t, f1, f2, _ = expressions(objective)
     slope = (f1 + f2).diff(t)
     roots = [0] if _roots.vanishes_near(slope, t, 0) else _roots.real_roots(slope, t)

@@ -9,8 +9,8 @@ from html import escape
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ganlab.checks import InputError, choose, number, numbers, whole
 from ganlab._symbolic import to_numpy
+from ganlab.checks import InputError, choose, number, numbers, whole
 from ganlab.objectives import get
 from ganlab.theory import conditions, constants
 

@@ -13,6 +13,7 @@ __all__ = ["Lyapunov", "Verdict", "eigenvalues", "jacobian", "largest_stable_ste
            "numeric_jacobian", "spectral_radius", "symbolic_eigenvalues", "symbolic_jacobian", "verdict"]
 
 ZERO = 1e-9  # real parts and distances from the unit circle below this count as zero
+DOUBLE = 1e-7  # a double eigenvalue splits by the root of rounding: this much is no rotation
 UNDECIDED = 1e-13  # rounding of a spectral radius: an excess below this is neither stable nor unstable
 SMALLEST, LARGEST = 1e-6, 1e3  # the step sizes that are looked at
 
@@ -264,7 +265,7 @@ def verdict(game, method=None, lr=0.1, **options):
 
 def _kind(values):
     real, scale = values.real, max(1.0, np.max(np.abs(values)))
-    spiral = np.any(np.abs(values.imag) > ZERO * scale)
+    spiral = np.any(np.abs(values.imag) > DOUBLE * scale)
     if np.min(np.abs(values)) <= ZERO * scale:
         return "degenerate"
     if np.max(real) < -ZERO * scale:
@@ -289,7 +290,7 @@ def written(values, digits=4):
 
     parts = []
     for v in values:
-        pair = abs(v.imag) > ZERO
+        pair = abs(v.imag) > DOUBLE
         real = short(v.real) if round(v.real, digits) else ("" if pair else "0")
         height = short(abs(v.imag)).removesuffix("1" if short(abs(v.imag)) == "1" else "none")
         text = f"{real} ± {height}i" if pair and real else f"±{height}i" if pair else real

@@ -12,6 +12,7 @@ FLOORS = {
     "_march": 0,
     "_numeric": 0,
     "checks": 0,
+    "_lyapunov": 1,
     "_solve": 1,
     "_symbolic": 1,
     "methods": 1,

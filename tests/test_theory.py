@@ -1,0 +1,165 @@
+"""The conditions follow from the field, the report says what the claims' table says, and its formulas are LaTeX."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import sympy as sp
+from matplotlib import mathtext
+
+from ganlab import OBJECTIVES, InputError, Objective, conditions, label_smoothing, least_squares, report
+from ganlab.objectives import identity
+from ganlab.primitives import exp, softplus
+from ganlab.theory import Report, constants, curl
+
+A, B, C = sp.symbols("a b c", real=True)
+ALPHA = sp.Symbol("alpha", positive=True)
+R = sp.Rational
+# D0, s = f1'' + f2'', Delta = -f2' f3' and the node threshold in p_d, by hand from the published triples
+TABLE = [
+    ("saturating", R(1, 2), -8, 4, R(1, 2)),
+    ("nonsaturating", R(1, 2), -8, 4, R(1, 2)),
+    ("maximum_likelihood", R(1, 2), -8, 8, 1 / sp.sqrt(2)),
+    ("quadratic", 1, -1, 1, 2),
+    ("least_squares", R(1, 2), -2, R(1, 4), R(1, 2)),
+    ("wasserstein", 0, 0, 1, None),
+    ("hinge", 0, 0, 1, None),
+    ("label_smoothing", R(9, 20), -8 / (R(9, 10) * R(11, 10)), 4 / (R(9, 10) * R(11, 10)), sp.sqrt(R(99, 100)) / 2),
+    (least_squares(A, B, C), (A + B) / 2, -2, (B - A) * (2 * C - A - B) / 4, None),
+    (label_smoothing(ALPHA), ALPHA / 2, -8 / (ALPHA * (2 - ALPHA)), 4 / (ALPHA * (2 - ALPHA)), None),
+    (least_squares(-1, 1, 0), 0, -2, 0, None),
+]
+CURLS = {
+    "saturating": lambda D: 2 / (1 - D),
+    "nonsaturating": lambda D: 1 / (D * (1 - D)),
+    "wasserstein": lambda D: 2,
+    "quadratic": lambda D: -2,
+    "least_squares": lambda D: 1,
+    "maximum_likelihood": lambda D: 1 / (1 - D) ** 2 + 1 / (1 - D),
+}
+
+
+def test_the_conditions_are_the_hand_derivation():
+    """lambda^2 - tau p_d s lambda + tau Delta = 0, with s = f1'' + f2'' and Delta = -f2' f3'."""
+    known = conditions()
+    lam = sp.Symbol("lambda")
+    p, tau, delta = sp.symbols("p_d tau Delta", positive=True)
+    s = sp.Symbol("s", negative=True)
+    assert sp.expand(known.polynomial - (lam**2 - tau * p * s * lam + tau * delta)) == 0
+    for root in known.eigenvalues:
+        assert sp.simplify(known.polynomial.subs(lam, root)) == 0
+    assert len(set(known.eigenvalues)) == 2
+    assert sp.simplify(known.tau_star - 4 * delta / (p * s) ** 2) == 0
+    assert sp.simplify(known.best - 2 * delta / (p * s)) == 0
+    assert sp.simplify(known.limit - delta / (p * s)) == 0
+
+
+def test_the_derived_matrix_is_the_jacobian_for_functions_that_are_not_known():
+    D, p, tau = sp.Symbol("D"), sp.Symbol("p_d", positive=True), sp.Symbol("tau", positive=True)
+    f1, f2, f3 = (sp.Function(n)(D) for n in ("f1", "f2", "f3"))
+    truth = sp.Matrix([[tau * p * (f1.diff(D, 2) + f2.diff(D, 2)), tau * f2.diff(D)], [f3.diff(D), 0]])
+    assert (conditions().matrix - truth).applyfunc(sp.expand) == sp.zeros(2)
+
+
+@pytest.mark.parametrize(("objective", "rest", "s", "delta", "node"), TABLE, ids=lambda x: getattr(x, "name", str(x)))
+def test_the_constants_are_those_of_the_table(objective, rest, s, delta, node):
+    for found, truth in zip(constants(objective), (rest, s, delta), strict=True):
+        assert sp.simplify(found - truth) == 0
+    if node is not None:
+        text = dict(report(objective).rows)["verdict for p_d>0"]
+        threshold = sp.sympify(re.search(r"p_d >= (.*), a spiral", text)[1])
+        assert sp.simplify(threshold - node) == 0
+
+
+@pytest.mark.parametrize("name", CURLS)
+def test_the_curl_is_the_published_one(name):
+    D = sp.Symbol("D", real=True)
+    assert sp.simplify(curl(name) - CURLS[name](D)) == 0
+
+
+def test_the_best_rate_of_the_discriminator_is_the_published_one():
+    p = sp.Symbol("p_d", positive=True)
+    for name, tau, best, limit in [
+        ("saturating", 1 / (4 * p**2), -1 / p, -1 / (2 * p)),
+        ("quadratic", 4 / p**2, -2 / p, -1 / p),
+        ("maximum_likelihood", 1 / (2 * p**2), -2 / p, -1 / p),
+        ("least_squares", 1 / (4 * p**2), -1 / (4 * p), -1 / (8 * p)),
+    ]:
+        rows = dict(report(name).rows)
+        for label, truth in (("best rate tau*", tau), ("abscissa there", best), ("as tau -> oo", limit)):
+            assert sp.simplify(rows[label] - truth) == 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "verdict"),
+    [
+        ("saturating", "stable: a node for p_d >= 1/2, a spiral below"),
+        ("wasserstein", "centre: the linear theory proves nothing, the free field cycles"),
+        (least_squares(-1, 1, 0), "degenerate: an eigenvalue is zero"),
+        (least_squares(0, 1, 0), "saddle: unstable"),
+        (least_squares(A, B, C), "stable iff s < 0 and Delta > 0"),
+        (Objective(lambda t: t**2 - t, lambda t: -t, identity), "unstable"),
+    ],
+)
+def test_the_report_gives_the_verdict_in_words(objective, verdict):
+    assert dict(report(objective).rows)["verdict for p_d>0"] == verdict
+
+
+def test_the_report_of_an_objective_without_a_rest_value_says_so():
+    found = report(Objective(exp, softplus, identity, name="up"))
+    assert "no equilibrium: up: f1'(t) + f2'(t) has no real root" in str(found)
+
+
+def test_the_report_is_read_as_text():
+    text = str(report("saturating"))
+    assert text.splitlines()[0] == "saturating"
+    for line in ("zero-sum           yes", "rest value D0      1/2", "s = f1'' + f2''    -8", "Delta = -f2' f3'   4",
+                 "eigenvalues        -4*p_d +- 2*sqrt(4*p_d**2 - 1)"):  # fmt: skip
+        assert f"  {line}" in text
+    assert repr(report("saturating")) == text
+    assert isinstance(report("saturating"), Report)
+
+
+def test_further_rest_values_are_reported():
+    rows = dict(report(Objective(lambda t: t**2 / 2 - t**4 / 4, lambda t: 0 * t, identity, name="two wells")).rows)
+    assert rows["rest value D0"] == 0
+    assert rows["further roots"] == "-1, 1"
+
+
+@pytest.mark.parametrize("objective", [*OBJECTIVES, least_squares(A, B, C), label_smoothing(ALPHA),
+                                       Objective(lambda t: -(t**4) + t, lambda t: -exp(t), identity, name="mine")])  # fmt: skip
+def test_the_notebook_report_is_a_table_of_formulas_that_parse(objective):
+    text = report(objective)._repr_markdown_()
+    lines = text.splitlines()
+    assert lines[0].startswith("**")
+    assert lines[2:4] == ["| | |", "|---|---|"]
+    parser = mathtext.MathTextParser("agg")
+    formulas = 0
+    for line in lines[4:]:
+        assert line.count("|") == 3, "a bar inside a formula would break the table"
+        for formula in re.findall(r"\$(.+?)\$", line):
+            formulas += 1
+            assert formula.count("{") == formula.count("}")
+            parser.parse(f"${formula.replace(chr(92) + 'lvert', '|').replace(chr(92) + 'rvert', '|')}$")
+    assert formulas >= 4
+
+
+def test_the_eigenvalues_of_the_report_are_those_of_numpy():
+    p = sp.Symbol("p_d", positive=True)
+    for name in ("saturating", "least_squares", "maximum_likelihood", "quadratic", "wasserstein"):
+        pair = dict(report(name).rows)["eigenvalues"]
+        _, s, delta = (float(v) for v in constants(name))
+        for value in (0.1, 0.9):
+            truth = np.roots([1, -value * s, delta])
+            found = [complex((pair.centre + sign * pair.root).subs(p, value)) for sign in (1, -1)]
+            assert sorted(found, key=lambda v: (v.real, v.imag)) == pytest.approx(sorted(truth, key=lambda v: (v.real, v.imag)), abs=1e-9)
+
+
+@pytest.mark.parametrize("call", [lambda: report("gan"), lambda: constants(3), lambda: curl(None)])
+def test_bad_input_is_named(call):
+    with pytest.raises(InputError, match="objective"):
+        call()
+    with pytest.raises(InputError, match=r"ganlab\.primitives"):
+        report(Objective(np.tanh, identity, identity))
+    assert math.isfinite(float(constants("saturating")[1]))
