@@ -24,7 +24,9 @@ class Lyapunov:
     def __str__(self):
         if not self.holds:
             return f"fails: dV/dt = {self.worst:.4g} > 0 at {np.round(self.counterexample, 4).tolist()}"
-        return "holds, but dV/dt = 0 away from the rest point (needs LaSalle)" if self.flat is not None else "holds strictly"
+        if self.flat is not None:
+            return "holds, but dV/dt = 0 away from the rest point (needs LaSalle)"
+        return "holds strictly"
 
 
 def lyapunov(game, region, V=None, weights=(1, 1), points=201):
@@ -44,6 +46,12 @@ def lyapunov(game, region, V=None, weights=(1, 1), points=201):
     Returns
     -------
     Lyapunov
+
+    Raises
+    ------
+    InputError
+        For a region outside the field's domain, the wrong number of intervals or weights, a symbol in V without a
+        value, or a game with instance noise or consensus.
 
     Examples
     --------

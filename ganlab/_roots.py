@@ -43,7 +43,7 @@ def _exact(slope, t):
 
 
 def _numeric(slope, t):
-    """Sign changes (not poles) of `slope` on a grid of scores, by Brent's method, and the middle of a stretch of zeros."""
+    """Sign changes (not poles) of `slope` on a grid of scores, and the middle of a stretch of zeros."""
     from scipy.optimize import brentq
 
     function = _symbolic.to_numpy((t,), slope)
@@ -51,7 +51,7 @@ def _numeric(slope, t):
     with np.errstate(all="ignore"):
         values = np.broadcast_to(function(grid), grid.shape)
         change = np.flatnonzero(np.isfinite(values[:-1] * values[1:]) & (values[:-1] * values[1:] < 0))
-        roots = [brentq(function, grid[i], grid[i + 1], xtol=1e-15) for i in change]
-        roots = [sp.Float(r) for r, i in zip(roots, change, strict=True) if abs(function(r)) <= abs(values[i : i + 2]).max()]
+        roots = [(brentq(function, grid[i], grid[i + 1], xtol=1e-15), abs(values[i : i + 2]).max()) for i in change]
+        roots = [sp.Float(root) for root, ends in roots if abs(function(root)) <= ends]
     flat = grid[values == 0]
     return roots + ([sp.Rational(round(10 * np.median(flat)), 10)] if len(flat) > 1 else [])

@@ -38,7 +38,8 @@ def solve(game, z, times, rtol, atol):
             row, gone = _advance(solver, times, states, row, active)
         now, z = solver.t, solver.y.reshape(z.shape)
         stopped[gone] = now
-        near = np.any([(a - low < NEAR) | (high - a < NEAR) for a, (low, high) in zip(z, game.domain, strict=True)], axis=0)
+        room = [np.minimum(a - low, high - a) for a, (low, high) in zip(z, game.domain, strict=True)]
+        near = np.min(room, axis=0) < NEAR
         status[gone] = np.where(near, LEFT, DIVERGED)[gone]
         active &= ~gone
     states[row:] = z

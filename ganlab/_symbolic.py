@@ -94,7 +94,9 @@ def _folded(expressions):
         constants = [part for part in sp.preorder_traversal(expression) if part.is_Function and not part.free_symbols]
         return expression.xreplace({part: part.evalf(17) for part in constants})
 
-    return [fold(sp.sympify(e)) for e in expressions] if isinstance(expressions, list) else fold(sp.sympify(expressions))
+    if isinstance(expressions, list):
+        return [fold(sp.sympify(e)) for e in expressions]
+    return fold(sp.sympify(expressions))
 
 
 def to_numpy(arguments, expressions):
@@ -103,7 +105,7 @@ def to_numpy(arguments, expressions):
 
 
 def to_floats(arguments, expressions, constants):
-    """Compile SymPy `expressions` of the symbols `arguments` into one function of Python floats; `constants` have values."""
+    """Compile SymPy `expressions` of the symbols `arguments` and of known `constants` into a function of floats."""
     known = {symbol.name: value for symbol, value in constants.items()}
     return sp.lambdify(arguments, tuple(_folded(expressions)), modules=[known, FLOATS, "math"], cse=True)
 
@@ -124,7 +126,7 @@ def gaussian_mean(expression, noise, sigma):
     try:
         terms = sp.Poly(sp.expand(expression), noise).terms()
     except sp.PolynomialError:
-        raise InputError(f"{expression} has no closed mean over the noise; use ganlab.numeric_jacobian instead") from None
+        raise InputError(f"{expression} has no closed mean over the noise: use ganlab.numeric_jacobian") from None
     return sp.simplify(sum(c * sigma**k * sp.factorial2(k - 1) for (k,), c in terms if k % 2 == 0))
 
 

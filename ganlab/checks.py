@@ -45,7 +45,8 @@ def numbers(name, value, low=-np.inf, high=np.inf, open_low=False, open_high=Fal
     >>> numbers("p_d", [0.1, 0.2], 0, open_low=True)
     array([0.1, 0.2])
     """
-    bounds = f"{'(' if open_low or low == -np.inf else '['}{low:g}, {high:g}{')' if open_high or high == np.inf else ']'}"
+    left, right = "(" if open_low or low == -np.inf else "[", ")" if open_high or high == np.inf else "]"
+    bounds = f"{left}{low:g}, {high:g}{right}"
     try:
         kind, array = np.asarray(value).dtype.kind, np.asarray(value, dtype=float)
     except (TypeError, ValueError):
@@ -78,7 +79,12 @@ def number(name, value, low=-np.inf, high=np.inf, open_low=False, open_high=Fals
 
 
 def number_or_symbol(name, value, low=-np.inf, high=np.inf, open_low=False, open_high=False):
-    """Return `value` if it is such a `number`, or a SymPy expression, which stands for an admissible one.
+    """Return `value` if it is such a `number`, or a SymPy expression with symbols, which stands for an admissible one.
+
+    Raises
+    ------
+    InputError
+        As `number` does.
 
     Examples
     --------

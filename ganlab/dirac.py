@@ -32,38 +32,74 @@ class _Weighted:
 
 
 class R1(_Weighted):
-    """``gamma / 2`` times the squared slope of the critic at the data (Mescheder et al. 2018, eq. 9)."""
+    """``gamma / 2`` times the squared slope of the critic at the data (Mescheder et al. 2018, eq. 9).
+
+    Examples
+    --------
+    >>> [float(v) for v in dirac_gan("wasserstein", R1(0.5)).field(0.0, 1.0)]
+    [-1.0, -0.5]
+    """
 
     def loss(self, theta, psi, weight, curvature):
         return weight * psi**2 / 2
 
 
 class R2(_Weighted):
-    """``gamma / 2`` times the squared slope of the critic at the fakes (Mescheder et al. 2018, eq. 10)."""
+    """``gamma / 2`` times the squared slope of the critic at the fakes (Mescheder et al. 2018, eq. 10).
+
+    Examples
+    --------
+    >>> [float(v) for v in dirac_gan("wasserstein", R2(0.5)).field(0.0, 1.0)]
+    [-1.0, -0.5]
+    """
 
     def loss(self, theta, psi, weight, curvature):
         return weight * (psi + curvature * theta) ** 2 / 2
 
 
 class Consensus(_Weighted):
-    """``gamma / 2`` times the squared speed of both players, descended by both (Mescheder et al. 2017, eq. 10)."""
+    """``gamma / 2`` times the squared speed of both players, descended by both (Mescheder et al. 2017, eq. 10).
+
+    Examples
+    --------
+    >>> [float(v) for v in dirac_gan("wasserstein", Consensus(0.5)).field(0.0, 1.0)]
+    [-1.0, -0.5]
+    """
 
 
 class InstanceNoise(_Weighted):
-    """Gaussian noise of standard deviation `sigma` on the data and on the fakes (Sonderby et al. 2017)."""
+    """Gaussian noise of standard deviation `sigma` on the data and on the fakes (Sonderby et al. 2017).
+
+    Examples
+    --------
+    >>> [round(float(v), 6) for v in dirac_gan("wasserstein", InstanceNoise(0.7)).field(0.0, 1.0)]
+    [-1.0, 0.0]
+    """
 
     letter = "sigma"
 
 
 class Clip(_Weighted):
-    """Keep ``|psi| <= c`` after every step (Arjovsky et al. 2017, algorithm 1)."""
+    """Keep ``|psi| <= c`` after every step (Arjovsky et al. 2017, algorithm 1).
+
+    Examples
+    --------
+    >>> dirac_gan("wasserstein", Clip(1.0)).walls[1]
+    (-1.0, 1.0)
+    """
 
     letter = "c"
 
 
 @dataclass(frozen=True)
 class GradientPenalty(_Weighted):
-    """``gamma / 2`` times ``(|slope| - target)^2`` (Gulrajani et al. 2017; the paper's lambda is gamma / 2)."""
+    """``gamma / 2`` times ``(|slope| - target)^2`` (Gulrajani et al. 2017; the paper's lambda is gamma / 2).
+
+    Examples
+    --------
+    >>> [float(v) for v in dirac_gan("wasserstein", GradientPenalty(0.5)).field(0.0, 3.0)]
+    [-3.0, -1.0]
+    """
 
     target: float = 1.0
 
@@ -89,10 +125,17 @@ def dirac_gan(objective="saturating", *remedies, tau=1, curvature=0):
     curvature : float or SymPy symbol
         ``epsilon`` of the critic ``psi x + epsilon x^2 / 2``: a discriminator that is not quite flat.
 
+    Returns
+    -------
+    Game
+
     Raises
     ------
     InputError
-        For an unknown objective, a remedy that is none, a repeated noise or clip, or a bad number.
+        For an unknown objective, a remedy that is none, a repeated noise or clip, a bad number, or a
+        gradient penalty on a critic with a curvature.
+    NoEquilibrium
+        If the objective has no rest score.
 
     Examples
     --------

@@ -56,7 +56,8 @@ class Trajectory:
         many = self.states.ndim == 3
         count = f"{self.states.shape[1]} trajectories" if many else "1 trajectory"
         fate = ", ".join(f"{np.sum(self.status == s)} {s}" for s in np.unique(self.status)) if many else self.status
-        return f"Trajectory of {self.game.name}, {self.method}: {count}, {len(self.times)} states to t={self.times[-1]:g} ({fate})"
+        length = f"{len(self.times)} states to t={self.times[-1]:g}"
+        return f"Trajectory of {self.game.name}, {self.method}: {count}, {length} ({fate})"
 
 
 def simulate(game, start, method="simultaneous", lr=0.1, steps=500, save_every=1, **options):
@@ -125,7 +126,7 @@ def _coordinates(game, start):
     for value in game.parameters.values():
         if np.ndim(value):  # one field for each start
             if 1 != len(many) != len(value) != 1:
-                raise InputError(f"start: {len(many)} starts do not fit the game's {len(value)} parameter values, one for each start")
+                raise InputError(f"start: {len(many)} starts do not fit the game's {len(value)} parameter values")
             many = np.broadcast_to(many, (*np.broadcast_shapes(many.shape[:1], np.shape(value)), dim))
     single = points.ndim == 1 and not any(np.ndim(value) for value in game.parameters.values())
     return tuple(np.ascontiguousarray(many[:, i]) for i in range(dim)), single
@@ -134,7 +135,8 @@ def _coordinates(game, start):
 def _check_size(rows, z, remedy):
     size = 8 * rows * len(z) * len(z[0])
     if size > LARGEST:
-        raise InputError(f"{rows} states of {len(z[0])} starts would fill {size / 1e9:.1f} GB: choose a {remedy} that keeps fewer")
+        kept = f"{rows} states of {len(z[0])} starts would fill {size / 1e9:.1f} GB"
+        raise InputError(f"{kept}: choose a {remedy} that keeps fewer")
 
 
 def flow(game, start, T=10.0, points=201, method="adaptive", rtol=1e-9, atol=1e-12, dt=None):

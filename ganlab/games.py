@@ -197,6 +197,11 @@ def pointwise(objective, p_d=0.2, coordinate="probability", tau=1, damping=0, re
     repair : {None, "project", "multiply"}
         The free field does not keep ``p_g >= 0``: cut at zero, or use ``p_g' = p_g (f3(D) - f3(D0))``.
 
+    Returns
+    -------
+    Game
+        In the coordinates ``(D, p_g)`` or ``(t, p_g)``, with its rest point at ``(D0, p_d)``.
+
     Raises
     ------
     InputError
@@ -232,17 +237,23 @@ def pointwise(objective, p_d=0.2, coordinate="probability", tau=1, damping=0, re
     push = f3 - f3.subs(x, rest)
     critic = rate * (p * f1.diff(x) + density * f2.diff(x) - friction * (x - rest))
     bounded = coordinate == "probability" and objective.link is not identity
+    gain = critic.integrate(x) if friction else rate * (p * f1 + density * f2)
     return Game(
         name=f"pointwise {objective.name}", symbols=(x, density),
         rows=(critic, density * push if repair == "multiply" else push), equilibrium=(rest, p), generator=(1,),
         parameters=parameters,
-        payoffs=None if repair == "multiply" else (density * push, critic.integrate(x) if friction else rate * (p * f1 + density * f2)),
+        payoffs=None if repair == "multiply" else (density * push, gain),
         domain=((0.0, 1.0) if bounded else INFINITE, INFINITE),
         admissible=(INFINITE, (0.0, np.inf)), walls=(INFINITE, walls))  # fmt: skip
 
 
 def bilinear(strength=1.0):
     """Return the planar game in which x lowers ``strength * x * y`` and y raises it.
+
+    Raises
+    ------
+    InputError
+        If `strength` is not one finite number.
 
     Examples
     --------
@@ -264,6 +275,11 @@ def quadratic(P, A, Q, name="quadratic"):
     Q : (m, m) array
         The discriminator's own curvature (symmetrised).
 
+    Returns
+    -------
+    Game
+        In the coordinates ``x_1 ... x_n`` (the generator's) and ``y_1 ... y_m``, with its rest point at 0.
+
     Raises
     ------
     InputError
@@ -278,7 +294,8 @@ def quadratic(P, A, Q, name="quadratic"):
 
     P, A, Q = (np.atleast_2d(np.asarray(numbers(k, v), dtype=float)) for k, v in zip("PAQ", (P, A, Q), strict=True))
     if A.ndim != 2 or P.shape != A.shape[:1] * 2 or Q.shape != A.shape[1:] * 2:
-        raise InputError(f"an (n, m) matrix A needs an (n, n) matrix P and an (m, m) matrix Q, got {A.shape}, {P.shape}, {Q.shape}")
+        shapes = f"{A.shape}, {P.shape}, {Q.shape}"
+        raise InputError(f"an (n, m) matrix A needs an (n, n) matrix P and an (m, m) matrix Q, got {shapes}")
     n, m = A.shape
     x = sp.Matrix(sp.symbols(f"x_1:{n + 1}", real=True))
     y = sp.Matrix(sp.symbols(f"y_1:{m + 1}", real=True))

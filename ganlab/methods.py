@@ -112,6 +112,7 @@ def unrolled(z, memory, f, h, p):
 
 def rk4(z, memory, f, h, p):
     """The classical Runge-Kutta step of order four: the flow, not a training method."""
+
     def shifted(k, c):
         return f(*[a + c * s * d for a, s, d in zip(z, h, k, strict=True)])
 
@@ -161,6 +162,13 @@ def prepare(game, name, lr, options):
     ------
     InputError
         For an unknown method or option, or a step size that is not a positive number (or a pair of them).
+
+    Examples
+    --------
+    >>> from ganlab import dirac_gan
+    >>> method, h, play = prepare(dirac_gan(), "simultaneous", 0.1, {})
+    >>> h, method.step((1.0, 1.0), None, lambda theta, psi: (-psi, theta), h, play)
+    ((0.1, 0.1), ((0.9, 1.1), None))
     """
     method = choose("method", name, METHODS)
     for key in options:
@@ -192,7 +200,7 @@ def _projection(walls):
 
 
 def _look_ahead(game, options, lr):
-    """What `K` looked-ahead ascent steps of the discriminator add to the generator's slope, for one coordinate a player."""
+    """What `K` looked-ahead ascent steps of the discriminator add to the generator's slope."""
     if len(game.symbols) != 2:
         raise InputError(f"unrolled needs one coordinate a player, {game.name} has {len(game.symbols)} in all")
     (g,), (d,) = game.generator, game.discriminator

@@ -15,11 +15,17 @@ from ganlab.checks import InputError, NoEquilibrium, choose, number_or_symbol
 from ganlab.primitives import exp, relu, sigmoid, softplus
 
 __all__ = ["OBJECTIVES", "Objective", "RestScore", "expressions", "get", "identity", "is_zero_sum", "label_smoothing",
-           "least_squares", "rest_score"]
+           "least_squares", "rest_score"]  # fmt: skip
 
 
 def identity(t):
-    """Return `t`: the link of objectives whose critic is not a probability."""
+    """Return `t`: the link of objectives whose critic is not a probability.
+
+    Examples
+    --------
+    >>> identity(0.3)
+    0.3
+    """
     return t
 
 
@@ -74,6 +80,11 @@ def least_squares(a=0, b=1, c=1):
     a, b, c : float or SymPy symbol
         The labels. ``(0, 1, 1)`` is the usual coding, ``(-1, 1, 0)`` the one of the chi-square theorem.
 
+    Raises
+    ------
+    InputError
+        If a label is neither a finite number nor an expression with symbols.
+
     Examples
     --------
     >>> float(rest_score(least_squares(0, 1, 1)).D)
@@ -92,6 +103,11 @@ def label_smoothing(alpha=0.9):
     ----------
     alpha : float in (0, 1] or SymPy symbol
         The label of real samples; 1 is no smoothing.
+
+    Raises
+    ------
+    InputError
+        If `alpha` is outside (0, 1].
 
     Examples
     --------
@@ -131,6 +147,11 @@ OBJECTIVES = {
 
 def get(objective):
     """Return the objective of that name, or the objective itself.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown (the message lists the known ones), or it is no objective.
 
     Examples
     --------
@@ -205,6 +226,11 @@ def _exact(expression):
 def is_zero_sum(objective):
     """Tell whether ``f3 = -f2`` up to a constant, so that one player's gain is the other's loss.
 
+    Raises
+    ------
+    InputError
+        As for `expressions`.
+
     Examples
     --------
     >>> is_zero_sum("saturating"), is_zero_sum("nonsaturating")
@@ -264,7 +290,8 @@ def _rest_score(objective):
     t, f1, f2, _ = expressions(objective)
     slope = (f1 + f2).diff(t)
     roots = [0] if _roots.vanishes_near(slope, t, 0) else _roots.real_roots(slope, t)
-    roots = [root for root in roots if (f1 + f2).subs(t, root).is_real is not False]  # log(t) has no business below zero
+    # log(t) has no business below zero
+    roots = [root for root in roots if (f1 + f2).subs(t, root).is_real is not False]
     if not roots:
         raise NoEquilibrium(f"{objective.name}: f1'(t) + f2'(t) has no real root, so the critic has no rest value D0 "
                             "at p_g = p_d; change f1 or f2 so that the two slopes cancel somewhere")  # fmt: skip

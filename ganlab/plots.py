@@ -15,7 +15,7 @@ from ganlab.objectives import get
 from ganlab.theory import conditions, constants
 
 __all__ = ["COLOURS", "Animation", "abscissa_against_rate", "animate", "eigenvalue_plane", "phase_portrait",
-           "radius_against_step", "use_style"]
+           "radius_against_step", "use_style"]  # fmt: skip
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
@@ -23,7 +23,15 @@ NAMES = {"theta": r"$\theta$", "psi": r"$\psi$", "D": "$D$", "t": "score $t$", "
 
 
 def use_style():
-    """Set the book's look for every figure that follows: readable on a phone, small files, white ground."""
+    """Set the book's look for every figure that follows: readable on a phone, small files, white ground.
+
+    Examples
+    --------
+    >>> with plt.rc_context():
+    ...     use_style()
+    ...     plt.rcParams["figure.dpi"]
+    100.0
+    """
     from cycler import cycler
 
     plt.rcParams.update({
@@ -52,7 +60,9 @@ def _window(game, span, paths):
     points = np.concatenate([rest[None], *(p.states.reshape(-1, 2) for p in paths)])
     low, high = points.min(axis=0), points.max(axis=0)
     pad = 0.15 * np.maximum(high - low, 0.5)
-    return [(max(a, dl + 1e-3), min(b, dh - 1e-3)) for a, b, (dl, dh) in zip(low - pad, high + pad, game.domain, strict=True)]
+    first, last = np.array(game.domain).T
+    low, high = np.maximum(low - pad, first + 1e-3), np.minimum(high + pad, last - 1e-3)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=None, density=1.1, ax=None):
@@ -77,6 +87,16 @@ def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=Non
     ------
     InputError
         If the game is not planar or the number of labels is not that of trajectories.
+
+    Returns
+    -------
+    matplotlib axes
+
+    Examples
+    --------
+    >>> from ganlab import dirac_gan
+    >>> phase_portrait(dirac_gan(), span=2).get_xlabel()
+    '$\\\\theta$'
     """
     if len(game.symbols) != 2:
         raise InputError(f"a phase portrait needs two coordinates, {game.name} has {len(game.symbols)}")
@@ -86,9 +106,9 @@ def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=Non
     ax, window = _axes(ax), _window(game, span, paths)
     _field(game, window, nullclines, density, ax)
     for k, path in enumerate(paths):
-        colour = COLOURS[k % len(COLOURS)]
+        colour, dash = COLOURS[k % len(COLOURS)], DASHES[k % len(DASHES)]
         for j, line in enumerate(np.moveaxis(path.states.reshape(len(path.states), -1, 2), 1, 0)):
-            ax.plot(*line.T, color=colour, linestyle=DASHES[k % len(DASHES)], label=labels[k] if labels and j == 0 else None)
+            ax.plot(*line.T, color=colour, linestyle=dash, label=labels[k] if labels and j == 0 else None)
             ax.plot(*line[0], "o", color=colour, markersize=6)
             ax.plot(*line[-1], "s", color=colour, markersize=5, markerfacecolor="white")
     ax.plot(*np.array(game.rest, dtype=float), "*", color="black", markersize=11, zorder=5)
@@ -124,6 +144,15 @@ def eigenvalue_plane(values, circle=False, ax=None):
         Complex numbers, or several named sets.
     circle : bool
         True for multipliers: shade the unit disk. False for eigenvalues: shade the left half-plane.
+
+    Returns
+    -------
+    matplotlib axes
+
+    Examples
+    --------
+    >>> eigenvalue_plane([0.5j, -0.5j]).get_xlabel()
+    'real part'
     """
     ax = _axes(ax)
     named = values if isinstance(values, dict) else {None: values}
@@ -153,8 +182,25 @@ def abscissa_against_rate(objectives, p_d=0.2, rates=None, ax=None):
     p_d : float
     rates : array, optional
         The values of tau; by default three decades around each best rate.
+
+    Returns
+    -------
+    matplotlib axes
+
+    Raises
+    ------
+    InputError
+        For a number where a list is wanted, an unknown name, or a rate or density that is not positive.
+
+    Examples
+    --------
+    >>> abscissa_against_rate(["saturating", "wasserstein"]).get_ylabel()
+    'largest real part'
     """
     ax = _axes(ax)
+    if isinstance(objectives, str):
+        raise InputError(f"objectives must be a list, such as [{objectives!r}]")
+    number("p_d", p_d, 0, open_low=True), numbers("rates", 1 if rates is None else rates, 0, open_low=True)
     abscissa = to_numpy(("p_d", "s", "Delta", "tau"), list(conditions().eigenvalues))
     for k, objective in enumerate(objectives):
         name, (_, s, delta) = get(objective).name, (float(v) for v in constants(objective))
@@ -178,6 +224,16 @@ def radius_against_step(trajectories, log=True, ax=None):
     trajectories : dict of str to Trajectory
     log : bool
         Logarithmic distance, on which a geometric rate is a straight line.
+
+    Returns
+    -------
+    matplotlib axes
+
+    Examples
+    --------
+    >>> from ganlab import R1, dirac_gan, simulate
+    >>> radius_against_step({"R1": simulate(dirac_gan("saturating", R1(0.3)), (1, 1))}).get_yscale()
+    'log'
     """
     ax = _axes(ax)
     for k, (name, path) in enumerate(trajectories.items()):
@@ -222,16 +278,27 @@ def animate(trajectory, seconds=8, frames=240, span=None, alt="", colour=COLOURS
     alt : str
         What the picture shows, for readers who cannot see it. Required.
 
+    Returns
+    -------
+    Animation
+
     Raises
     ------
     InputError
         Without an `alt` text, or for a trajectory of several starts.
+
+    Examples
+    --------
+    >>> from ganlab import dirac_gan, simulate
+    >>> animate(simulate(dirac_gan(), (1, 1)), alt="A dot circles outwards.")
+    Animation (6 kB)
     """
     if not (isinstance(alt, str) and alt.strip()):
         raise InputError("alt must say in a sentence what the moving picture shows")
     if trajectory.states.ndim != 2 or trajectory.states.shape[1] != 2:
         raise InputError("animate draws a single planar start; pick one trajectory")
-    number("seconds", seconds, 0, open_low=True), whole("frames", frames, 2), choose("colour", colour, dict.fromkeys(COLOURS))
+    number("seconds", seconds, 0, open_low=True), whole("frames", frames, 2)
+    choose("colour", colour, dict.fromkeys(COLOURS))
     (x0, x1), (y0, y1) = _window(trajectory.game, span, [trajectory])
     keep = np.unique(np.linspace(0, len(trajectory.states) - 1, frames).round().astype(int))
     width, height = 420, 300

@@ -1,4 +1,4 @@
-"""Elementary functions that answer in kind: an array for an array, a tensor for a tensor, an expression for an expression.
+"""Elementary functions that answer in kind: array for array, tensor for tensor, expression for expression.
 
 One formula written with them is a torch loss, a numpy curve and a SymPy theorem at once, so no
 objective is ever written twice. SymPy and torch are never imported here unless the caller already
@@ -94,14 +94,21 @@ def relu(t):
     return _symbolic().relu(t) if kind == "sympy" else np.maximum(t, 0.0)
 
 
-def _elementary(name):
+def _elementary(name, example):
     def function(t):
         kind = _kind(t)
         return getattr(np if kind == "numpy" else sys.modules[kind], name)(t)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"Return the {name} of `t`, in the kind of `t` (array, tensor or SymPy expression)."
+    function.__doc__ = f"""Return the {name} of `t`, in the kind of `t` (array, tensor or SymPy expression).
+
+    Examples
+    --------
+    >>> {example}
+    """
     return function
 
 
-exp, log, sqrt = _elementary("exp"), _elementary("log"), _elementary("sqrt")
+exp = _elementary("exp", "float(exp(0.0))\n    1.0")
+log = _elementary("log", "float(log(1.0))\n    0.0")
+sqrt = _elementary("sqrt", "float(sqrt(9.0))\n    3.0")

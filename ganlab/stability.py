@@ -10,7 +10,7 @@ from ganlab.methods import prepare
 from ganlab.objectives import Objective
 
 __all__ = ["Lyapunov", "Verdict", "eigenvalues", "jacobian", "largest_stable_step", "lyapunov", "multipliers",
-           "numeric_jacobian", "spectral_radius", "symbolic_eigenvalues", "symbolic_jacobian", "verdict"]
+           "numeric_jacobian", "spectral_radius", "symbolic_eigenvalues", "symbolic_jacobian", "verdict"]  # fmt: skip
 
 ZERO = 1e-9  # real parts and distances from the unit circle below this count as zero
 DOUBLE = 1e-7  # a double eigenvalue splits by the root of rounding: this much is no rotation
@@ -42,8 +42,10 @@ def symbolic_jacobian(game):
 def _at_rest(game):
     from ganlab import _symbolic
 
+    if game.equilibrium is None:
+        raise NoEquilibrium(f"{game.name} has no rest point")
     if not game.smooth:
-        raise NoEquilibrium(f"{game.name}: the field jumps where the discriminator is zero, so there is no Jacobian there")
+        raise NoEquilibrium(f"{game.name}: the field jumps at the rest point, so there is no Jacobian there")
     at_rest = game.jacobian_rows.subs(dict(zip(game.symbols, game.equilibrium, strict=True)))
     if game.noise is not None:
         at_rest = at_rest.applyfunc(lambda entry: _symbolic.gaussian_mean(entry, *game.noise))
@@ -52,7 +54,14 @@ def _at_rest(game):
 
 
 def symbolic_eigenvalues(game):
-    """Return the two eigenvalues of a planar game as SymPy formulas.
+    """Return the two eigenvalues of a planar game as SymPy formulas, the one with the minus sign first.
+
+    Raises
+    ------
+    InputError
+        If the game has not two coordinates.
+    NoEquilibrium
+        As for `symbolic_jacobian`.
 
     Examples
     --------
@@ -75,6 +84,20 @@ def jacobian(game):
     Returns
     -------
     (dim, dim) array
+        Entry (i, j) is the derivative of coordinate i's velocity by coordinate j.
+
+    Raises
+    ------
+    InputError
+        If a parameter is an array or a symbol.
+    NoEquilibrium
+        As for `symbolic_jacobian`.
+
+    Examples
+    --------
+    >>> from ganlab import R1, dirac_gan
+    >>> jacobian(dirac_gan("saturating", R1(0.3))).tolist()
+    [[0.0, -0.5], [0.5, -0.3]]
     """
     if "_jacobian" not in vars(game):  # the closed form takes SymPy a while, and every multiplier asks for it
         matrix = symbolic_jacobian(game).subs({s: v for s, v in game.parameters.items() if np.ndim(v) == 0})
@@ -94,6 +117,21 @@ def numeric_jacobian(game, at=None, step=1e-6):
         Where; the rest point by default.
     step : float
         Half the width of the difference.
+
+    Returns
+    -------
+    (dim, dim) array
+
+    Raises
+    ------
+    InputError
+        If the step is not positive, or `at` is left out and the game has no rest point.
+
+    Examples
+    --------
+    >>> from ganlab import bilinear
+    >>> np.round(numeric_jacobian(bilinear(2.0)), 6).tolist()
+    [[0.0, -2.0], [2.0, 0.0]]
     """
     z = np.array([float(v) for v in (game.rest if at is None else at)])
     shifts = number("step", step, 0, open_low=True) * np.eye(len(z))
@@ -102,7 +140,23 @@ def numeric_jacobian(game, at=None, step=1e-6):
 
 
 def eigenvalues(game):
-    """Return the eigenvalues of the Jacobian at the rest point, largest real part first."""
+    """Return the eigenvalues of the Jacobian at the rest point, largest real part first.
+
+    Returns
+    -------
+    (dim,) array, complex where one of them is
+
+    Raises
+    ------
+    InputError, NoEquilibrium
+        As for `jacobian`.
+
+    Examples
+    --------
+    >>> from ganlab import pointwise
+    >>> np.round(eigenvalues(pointwise("quadratic", p_d=2.5)), 6).tolist()
+    [-0.5, -2.0]
+    """
     return _ordered(np.linalg.eigvals(jacobian(game)))
 
 
@@ -114,12 +168,19 @@ def multipliers(game, method="simultaneous", lr=0.1, **options):
     """Return the eigenvalues of one training step, linearised at the rest point.
 
     Every method but Adam is linear in the field, so its step matrix is read off exactly by stepping
-    the linearised game from the unit vectors (of the state and of what the method remembers).
+    the linearised game from the unit vectors (of the state and of what the method remembers). Walls are
+    left out: they are never active at the rest point.
+
+    Returns
+    -------
+    (dim,) array, or (2 dim,) where the method remembers something
 
     Raises
     ------
     InputError
-        For Adam, whose step has no derivative at the rest point.
+        For Adam, whose step has no derivative at the rest point, and as `simulate` does.
+    NoEquilibrium
+        As for `symbolic_jacobian`.
 
     Examples
     --------
@@ -153,7 +214,19 @@ def _slope_of(function, game, step=1e-4):
 
 
 def spectral_radius(game, method="simultaneous", lr=0.1, **options):
-    """Return the largest modulus of the multipliers: below 1 the method converges at that rate per step."""
+    """Return the largest modulus of the multipliers: below 1 the method converges at that rate per step.
+
+    Raises
+    ------
+    InputError, NoEquilibrium
+        As for `multipliers`.
+
+    Examples
+    --------
+    >>> from ganlab import R1, dirac_gan
+    >>> round(spectral_radius(dirac_gan("saturating", R1(0.3)), lr=0.2), 4)
+    0.9747
+    """
     return float(np.max(np.abs(multipliers(game, method, lr, **options))))
 
 
@@ -164,6 +237,11 @@ def largest_stable_step(game, method="simultaneous", **options):
     -------
     float
         0.0 if it is unstable or marginal for all small steps, ``inf`` if it is stable up to 1000.
+
+    Raises
+    ------
+    InputError, NoEquilibrium
+        As for `multipliers`.
 
     Notes
     -----
@@ -235,6 +313,16 @@ def verdict(game, method=None, lr=0.1, **options):
     lr : float or pair
         The method's step size.
 
+    Returns
+    -------
+    Verdict
+        Without a rest point the kind is "no equilibrium": nothing is raised.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or a bad number.
+
     Examples
     --------
     >>> from ganlab import dirac_gan
@@ -285,6 +373,7 @@ def written(values, digits=4):
     >>> written(np.array([0.5j, -0.5j])), written(np.array([-1.0, -2.0]))
     ('±0.5i', '-1, -2')
     """
+
     def short(x):
         return f"{round(float(x), digits) + 0.0:.{digits}g}"
 

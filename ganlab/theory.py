@@ -59,6 +59,18 @@ def conditions():
 def constants(objective):
     """Return ``(D0, s, Delta)``: the critic's rest value, ``f1'' + f2''`` and ``-f2' f3'`` there.
 
+    Returns
+    -------
+    tuple of SymPy numbers or expressions
+        Derivatives are by ``D``, so a log loss and its score have different ``s`` and the same verdict.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or a formula that takes no symbol.
+    NoEquilibrium
+        If there is no rest value.
+
     Examples
     --------
     >>> constants("saturating")
@@ -77,6 +89,11 @@ def constants(objective):
 
 def curl(objective):
     """Return ``f3'(D) - f2'(D)``, the curl of the joint field; it is a gradient field only if this is zero.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or a formula that takes no symbol.
 
     Examples
     --------
@@ -138,6 +155,12 @@ def report(objective):
     Returns
     -------
     Report
+        An objective without a rest value is reported too: the verdict says what is missing.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or a formula that takes no symbol.
 
     Examples
     --------
@@ -169,8 +192,10 @@ def report(objective):
     if (s < 0) == True and (delta > 0) == True:  # noqa: E712 (SymPy's relations may be undecided)
         known = conditions()
         values = {"s": s, "Delta": delta}
-        for label, value in (("best rate tau*", known.tau_star), ("abscissa there", known.best), ("as tau -> oo", known.limit)):
-            rows.append((label, sp.simplify(value.subs({x: values[x.name] for x in value.free_symbols if x.name in values}))))
+        labels = {"best rate tau*": known.tau_star, "abscissa there": known.best, "as tau -> oo": known.limit}
+        for label, value in labels.items():
+            here = {x: values[x.name] for x in value.free_symbols if x.name in values}
+            rows.append((label, sp.simplify(value.subs(here))))
     return Report(objective, tuple(rows))
 
 

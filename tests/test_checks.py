@@ -20,7 +20,8 @@ def says(error, *parts):
 
 @pytest.mark.parametrize("check", [number, numbers, number_or_symbol])
 @pytest.mark.parametrize(
-    "value", [NAN, INF, -INF, -1, 0, True, np.bool_(True), "0.2", b"1", None, 1j, [], object(), [[1], [2, 3]], sp.nan, sp.oo]
+    "value",
+    [NAN, INF, -INF, -1, 0, True, np.bool_(True), "0.2", b"1", None, 1j, [], object(), [[1], [2, 3]], sp.nan, sp.oo],
 )
 def test_what_is_not_a_positive_number_is_refused(check, value):
     with pytest.raises(InputError) as error:

@@ -1,4 +1,4 @@
-"""The Dirac-GAN with any objective and any sum of remedies, against definitions written out with torch and quadrature."""
+"""The Dirac-GAN with any objective and any remedies, against definitions written out with torch and quadrature."""
 
 import math
 
@@ -64,7 +64,9 @@ def by_torch(name, remedies, theta, psi, tau=1.0, epsilon=0.0):
 
 
 @every
-@pytest.mark.parametrize("remedies", [(), (R1(0.3), R2(0.7)), (GradientPenalty(0.7), R1(0.2)), (GradientPenalty(1.3, target=0),)])
+@pytest.mark.parametrize(
+    "remedies", [(), (R1(0.3), R2(0.7)), (GradientPenalty(0.7), R1(0.2)), (GradientPenalty(1.3, target=0),)]
+)
 def test_the_field_is_the_gradient_of_gains_less_penalties(name, remedies):
     game = dirac_gan(name, *remedies, tau=2.5)
     for state in STATES:
@@ -78,14 +80,18 @@ def test_a_bent_critic_has_the_field_of_its_gains(name):
     remedies = (R1(0.3), R2(0.7))
     for state in STATES:
         truth = by_torch(name, remedies, *state, epsilon=0.6)
-        assert [float(v) for v in dirac_gan(name, *remedies, curvature=0.6).field(*state)] == pytest.approx(truth, rel=1e-12)
+        assert [float(v) for v in dirac_gan(name, *remedies, curvature=0.6).field(*state)] == pytest.approx(
+            truth, rel=1e-12
+        )
 
 
 def test_a_positive_answer_means_fake_as_in_the_paper():
     """Mescheder et al. 2018, section 2: v = (-psi f'(theta psi), theta f'(theta psi)), f(t) = -log(1 + exp(-t))."""
     for theta, psi in STATES:
         slope = 1 - expit(theta * psi)
-        assert [float(v) for v in dirac_gan().field(theta, psi)] == pytest.approx([-psi * slope, theta * slope], rel=1e-14)
+        assert [float(v) for v in dirac_gan().field(theta, psi)] == pytest.approx(
+            [-psi * slope, theta * slope], rel=1e-14
+        )
 
 
 @every
@@ -111,7 +117,9 @@ def test_instance_noise_is_the_mean_over_noisy_data_and_noisy_fakes(name):
     for theta, psi in STATES[:2]:
         v_theta = mean(lambda n, theta=theta, psi=psi: -psi * slope(row.f3, bias - psi * (theta + n)))
         v_psi = mean(
-            lambda n, theta=theta, psi=psi: -n * slope(row.f1, bias - psi * n) - (theta + n) * slope(row.f2, bias - psi * (theta + n))
+            lambda n, theta=theta, psi=psi: (
+                -n * slope(row.f1, bias - psi * n) - (theta + n) * slope(row.f2, bias - psi * (theta + n))
+            )
         )
         assert [float(v) for v in game.field(theta, psi)] == pytest.approx([v_theta, v_psi], rel=1e-7, abs=1e-9)
 
@@ -152,12 +160,16 @@ def test_consensus_descends_half_the_squared_speed(name, others):
         assert [float(v) for v in game.float_field(theta, psi)] == pytest.approx(truth, abs=1e-8)
 
 
-@pytest.mark.parametrize(("state", "published_code", "exact"), [((1.0, 1.0), 0.0195, -0.0334), ((0.5, -1.5), 0.508, 0.786)])
+@pytest.mark.parametrize(
+    ("state", "published_code", "exact"), [((1.0, 1.0), 0.0195, -0.0334), ((0.5, -1.5), 0.508, 0.786)]
+)
 def test_the_consensus_term_is_exact_where_a_well_known_code_halves_one_part(state, published_code, exact):
     """GAN_stability writes the regulariser's slope by theta with 0.5 psi (theta^2 + psi^2) f' f''; the factor is 1."""
     theta, psi = state
     weight = 1.0
-    term = (float(dirac_gan().field(*state)[0]) - float(dirac_gan("saturating", Consensus(weight)).field(*state)[0])) / weight
+    term = (
+        float(dirac_gan().field(*state)[0]) - float(dirac_gan("saturating", Consensus(weight)).field(*state)[0])
+    ) / weight
     first, second = expit(-theta * psi), -expit(theta * psi) * expit(-theta * psi)
     by_hand = theta * first**2 + psi * (theta**2 + psi**2) * first * second
     halved = theta * first**2 + 0.5 * psi * (theta**2 + psi**2) * first * second
@@ -227,7 +239,8 @@ def test_the_curvature_may_be_a_symbol():
         (lambda: dirac_gan(tau=float("nan")), ("tau", "nan")),
         (lambda: dirac_gan(curvature="bent"), ("curvature", "'bent'")),
         (lambda: dirac_gan("saturating", GradientPenalty(1), curvature=0.5), ("GradientPenalty", "flat critic")),
-        (lambda: symbolic_jacobian(dirac_gan("saturating", InstanceNoise(1), curvature=0.5)), ("no closed mean", "numeric_jacobian")),
+        (lambda: symbolic_jacobian(dirac_gan("saturating", InstanceNoise(1), curvature=0.5)),
+         ("no closed mean", "numeric_jacobian")),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(make, parts):

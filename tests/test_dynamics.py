@@ -65,7 +65,9 @@ def test_the_articles_run_ends_where_its_script_ends():
     D, p_g = 0.75, 0.9
     for _ in range(3000):
         D, p_g = D + 1e-3 * (0.2 / D - p_g / (1 - D)), p_g + 1e-3 * (-math.log(1 - D) + math.log(0.5))
-    assert simulate(pointwise("saturating", 0.2), (0.75, 0.9), lr=1e-3, steps=3000).last == pytest.approx((D, p_g), rel=1e-13)
+    assert simulate(pointwise("saturating", 0.2), (0.75, 0.9), lr=1e-3, steps=3000).last == pytest.approx(
+        (D, p_g), rel=1e-13
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -105,18 +107,24 @@ def test_saving_less_keeps_the_first_the_last_and_every_so_manyth(steps, every, 
 def test_chunks_leave_no_seam(steps):
     for start in ((1.0, 0.5), [(1.0, 0.5)]):
         path = simulate(bilinear(), start, lr=0.01, steps=steps, save_every=3)
-        np.testing.assert_allclose(np.ravel(path.radius), math.hypot(1, 0.5) * (1 + 1e-4) ** (path.steps / 2), rtol=1e-12)
+        np.testing.assert_allclose(
+            np.ravel(path.radius), math.hypot(1, 0.5) * (1 + 1e-4) ** (path.steps / 2), rtol=1e-12
+        )
 
 
 def test_a_run_is_described_in_words():
     game = dirac_gan()
     path = simulate(game, (1, 1), lr=0.2, steps=500)
-    assert repr(path) == "Trajectory of Dirac-GAN saturating, simultaneous: 1 trajectory, 501 states to t=100 (finished)"
+    assert (
+        repr(path) == "Trajectory of Dirac-GAN saturating, simultaneous: 1 trajectory, 501 states to t=100 (finished)"
+    )
     assert (path.status, path.stopped, path.game, path.method) == ("finished", 100.0, game, "simultaneous")
     assert path.last.tolist() == path.states[-1].tolist()
     two = simulate(pointwise("saturating", 0.2), [INSIDE, OUT], lr=1e-3, steps=50, save_every=25)
     assert "2 trajectories, 3 states to t=0.05 (1 finished, 1 left the domain)" in repr(two)
-    assert simulate(game, (1, 1), lr=(0.1, 0.2), steps=5).times.tolist() == [0, 1, 2, 3, 4, 5], "two rates have no common time"
+    assert simulate(game, (1, 1), lr=(0.1, 0.2), steps=5).times.tolist() == [0, 1, 2, 3, 4, 5], (
+        "two rates have no common time"
+    )
     assert two.radius.shape == (3, 2)
 
 
@@ -173,7 +181,9 @@ def test_divergence_keeps_the_trajectory_so_far_and_marks_it(start):
     assert abs(last - step) <= 1
     wild = path.states.reshape(61, -1, 2)[:, -1]
     np.testing.assert_array_equal(wild[int(last) :], np.tile(wild[int(last)], (61 - int(last), 1)))
-    np.testing.assert_allclose(np.linalg.norm(wild[: int(last) + 1], axis=1), math.hypot(*WILD) * 10 ** (np.arange(last + 1) / 2))
+    np.testing.assert_allclose(
+        np.linalg.norm(wild[: int(last) + 1], axis=1), math.hypot(*WILD) * 10 ** (np.arange(last + 1) / 2)
+    )
 
 
 @pytest.mark.parametrize("start", [(8.0, -8.0), [(8.0, -8.0), (0.1, 0.1)]])
@@ -239,11 +249,16 @@ def test_the_flow_of_the_bilinear_game_is_the_circle():
 
 
 def test_tighter_tolerances_give_smaller_errors():
-    errors = [np.abs(flow(bilinear(), (1, 0), T=20, rtol=r, atol=r / 10).last - [math.cos(20), math.sin(20)]).max() for r in (1e-4, 1e-7, 1e-10)]
+    errors = [
+        np.abs(flow(bilinear(), (1, 0), T=20, rtol=r, atol=r / 10).last - [math.cos(20), math.sin(20)]).max()
+        for r in (1e-4, 1e-7, 1e-10)
+    ]
     assert errors[0] > 20 * errors[1] > 400 * errors[2]
 
 
-@pytest.mark.parametrize(("name", "p_d", "blow_up"), [("saturating", 0.01, 2.728160528), ("nonsaturating", 0.05, 1.652774329)])
+@pytest.mark.parametrize(
+    ("name", "p_d", "blow_up"), [("saturating", 0.01, 2.728160528), ("nonsaturating", 0.05, 1.652774329)]
+)
 def test_the_free_field_blows_up_at_the_known_time(name, p_d, blow_up):
     alone = flow(pointwise(name, p_d), (0.25, 0.9), T=10)
     assert alone.status == "left the domain"
@@ -312,11 +327,13 @@ def test_fixed_steps_follow_the_flow(method, order):
         (lambda: simulate(pointwise("wasserstein"), (0.5, -0.5)), ("p_g must lie in [0, inf", "-0.5")),
         (lambda: flow(pointwise("saturating"), (1.5, 0.5)), ("D must lie in (0, 1)",)),
         (lambda: simulate(pointwise("saturating", [0.1, 0.2]), [(0.5, 0.5)] * 3), ("3 starts", "2")),
-        *[(lambda n=n: simulate(dirac_gan(), (1, 1), steps=n), ("steps", "at least 1", repr(n))) for n in (0, -1, 2.5, True, "9")],
+        *[(lambda n=n: simulate(dirac_gan(), (1, 1), steps=n), ("steps", "at least 1", repr(n)))
+          for n in (0, -1, 2.5, True, "9")],
         *[(lambda n=n: simulate(dirac_gan(), (1, 1), save_every=n), ("save_every", repr(n))) for n in (0, 1.5, True)],
         (lambda: simulate(dirac_gan(), np.zeros((10_000, 2)), steps=100_000), ("16.0 GB", "save_every")),
         (lambda: flow(dirac_gan(), np.zeros((10_000, 2)), points=100_000), ("16.0 GB", "points")),
-        *[(lambda T=T: flow(dirac_gan(), (1, 1), T=T), ("T", "(0, inf)", repr(T))) for T in (0, -1, float("nan"), "1", True)],
+        *[(lambda T=T: flow(dirac_gan(), (1, 1), T=T), ("T", "(0, inf)", repr(T)))
+          for T in (0, -1, float("nan"), "1", True)],
         *[(lambda n=n: flow(dirac_gan(), (1, 1), points=n), ("points", "at least 2", repr(n))) for n in (1, 2.5, True)],
         (lambda: flow(dirac_gan(), (1, 1), method="dopri"), ("'dopri'", "adaptive, euler, rk4")),
         (lambda: flow(dirac_gan(), (1, 1), rtol=0), ("rtol", "(0, inf)")),

@@ -49,7 +49,12 @@ def raised(row, coordinate):
 @every
 @pytest.mark.parametrize(
     ("coordinate", "tau", "damping", "repair"),
-    [("probability", 1, 0, None), ("score", 2.5, 0, "project"), ("probability", 0.4, 0.7, "multiply"), ("score", 1, 1.5, None)],
+    [
+        ("probability", 1, 0, None),
+        ("score", 2.5, 0, "project"),
+        ("probability", 0.4, 0.7, "multiply"),
+        ("score", 1, 1.5, None),
+    ],
 )
 def test_the_pointwise_field_is_the_gradient_of_the_payoffs(name, coordinate, tau, damping, repair):
     row = OBJECTIVES[name]
@@ -84,7 +89,9 @@ def test_the_payoffs_of_a_damped_game_have_its_field_as_gradient(name):
 @given(x=st.floats(0.01, 0.99), p_g=st.floats(0, 10))
 def test_the_float_field_equals_the_array_field(name, x, p_g):
     game = tilted(name)
-    np.testing.assert_allclose(game.float_field(x, p_g), np.array(game.field(x, p_g), dtype=float), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        game.float_field(x, p_g), np.array(game.field(x, p_g), dtype=float), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_an_array_of_densities_is_one_field_for_each_start():
@@ -135,7 +142,9 @@ def test_the_quadratic_field_is_the_gradient_of_its_loss(n, m):
     tensor = torch.from_numpy(z).requires_grad_()
     (slope,) = torch.autograd.grad(loss(tensor), tensor)
     game = quadratic(P, A, Q)
-    np.testing.assert_allclose(np.array(game.field(*z), dtype=float), np.concatenate([-slope[:n], slope[n:]]), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.array(game.field(*z), dtype=float), np.concatenate([-slope[:n], slope[n:]]), rtol=1e-12
+    )
     assert game.generator == tuple(range(n))
     assert game.rest == (0,) * (n + m)
 

@@ -98,7 +98,9 @@ def test_a_method_is_its_definition(method, options, step):
 def test_adam_is_torchs_adam(options):
     settings = {"beta1": 0.5, "beta2": 0.999, "eps": 1e-8} | options
     z = torch.tensor(START, requires_grad=True)
-    optimiser = torch.optim.Adam([z], lr=H, betas=(settings["beta1"], settings["beta2"]), eps=settings["eps"], maximize=True)
+    optimiser = torch.optim.Adam(
+        [z], lr=H, betas=(settings["beta1"], settings["beta2"]), eps=settings["eps"], maximize=True
+    )
     truth = [START]
     for _ in range(STEPS):
         z.grad = torch.from_numpy(v(z.detach().numpy()))
@@ -146,7 +148,10 @@ def test_unrolling_damps_the_rotation_and_the_stopped_gradient_damps_half_as_muc
     for through, damping in ((True, K * eta * slope**2), (False, K * eta * slope**2 / 2)):
         root = np.sqrt(complex(damping**2 - slope**2))
         truth = sorted([1 + 0.2 * (-damping + root), 1 + 0.2 * (-damping - root)], key=lambda m: (m.real, m.imag))
-        found = sorted(multipliers(dirac_gan(), "unrolled", lr=0.2, K=K, eta=eta, through=through), key=lambda m: (round(m.real, 9), m.imag))
+        found = sorted(
+            multipliers(dirac_gan(), "unrolled", lr=0.2, K=K, eta=eta, through=through),
+            key=lambda m: (round(m.real, 9), m.imag),
+        )
         np.testing.assert_allclose(found, truth, atol=1e-9)
 
 
@@ -214,7 +219,7 @@ def test_a_wall_is_met_by_every_turn_of_the_players():
     for method in ("alternating", "negative_momentum"):
         D, p_g = simulate(game, (0.2, 0.01), method, lr=0.1, steps=1).last
         assert p_g == 0
-        assert D == pytest.approx(0.2 + 0.1 * (0.05 / 0.2), rel=1e-13)
+        assert pytest.approx(0.2 + 0.1 * (0.05 / 0.2), rel=1e-13) == D
 
 
 def test_the_table_lists_every_method_once():
@@ -232,12 +237,18 @@ def test_the_table_lists_every_method_once():
         ({"method": ["euler"]}, ("unknown method ['euler']",)),
         ({"beta": 0.5}, ("simultaneous has no option 'beta'", "none")),
         ({"method": "adam", "beta": 0.5}, ("adam has no option 'beta'", "beta1, beta2, eps")),
-        *[({"lr": bad}, ("lr", "(0, inf)", repr(bad))) for bad in (0, -0.1, float("nan"), float("inf"), True, "0.1", None, [], (0.1, 0))],
+        *[
+            ({"lr": bad}, ("lr", "(0, inf)", repr(bad)))
+            for bad in (0, -0.1, float("nan"), float("inf"), True, "0.1", None, [], (0.1, 0))
+        ],
         ({"lr": (0.1, 0.2, 0.3)}, ("lr must be one number or a pair", "(0.1, 0.2, 0.3)")),
         *[({"method": "alternating", "n_d": bad}, ("n_d", "at least 1", repr(bad))) for bad in (0, -1, 1.5, True, "2")],
         ({"method": "alternating", "n_g": 0}, ("n_g",)),
         ({"method": "alternating", "first": "both"}, ("unknown first 'both'", "discriminator, generator")),
-        *[({"method": "unrolled", "K": bad}, ("K must be a whole number of at least 0", repr(bad))) for bad in (-1, True, 2.0)],
+        *[
+            ({"method": "unrolled", "K": bad}, ("K must be a whole number of at least 0", repr(bad)))
+            for bad in (-1, True, 2.0)
+        ],
         ({"method": "unrolled", "eta": -1}, ("eta", "(0, inf)")),
         ({"method": "unrolled", "through": "no"}, ("unknown through 'no'", "False, True")),
         *[({"method": "momentum", "beta": bad}, ("beta", "(-1, 1)")) for bad in (1, -1, float("nan"), "x")],

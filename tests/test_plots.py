@@ -1,4 +1,4 @@
-"""Every picture draws without a warning and without a display, says what its axes are, and can be told apart by everyone."""
+"""Every picture draws without warning or display, says what its axes are, and can be told apart by everyone."""
 
 import xml.etree.ElementTree as ET
 
@@ -53,11 +53,15 @@ def test_the_nullclines_are_where_the_field_vanishes():
     assert len(curves) == 2
     for row, curve in enumerate(curves):
         D, p_g = curve.get_paths()[0].vertices.T
-        assert np.abs(GAME.field(D, np.full_like(D, p_g))[row] if row else GAME.field(D, p_g)[row]).max() < 0.02
+        assert np.abs(GAME.field(D, p_g)[row]).max() < 0.02
 
 
 def test_many_paths_and_games_fit_one_portrait():
-    ax = drawn(plots.phase_portrait(BATCH.game, [BATCH, simulate(BATCH.game, (1, 1), steps=20)], span=2, labels=["batch", "one"]))
+    ax = drawn(
+        plots.phase_portrait(
+            BATCH.game, [BATCH, simulate(BATCH.game, (1, 1), steps=20)], span=2, labels=["batch", "one"]
+        )
+    )
     assert len(ax.lines) == 3 * 3 + 3 + 1
     np.testing.assert_array_equal(ax.lines[3].get_xydata(), BATCH.states[:, 1])
     assert ax.get_xlim() == (-2, 2)
@@ -74,7 +78,11 @@ def test_the_eigenvalue_plane_shades_what_is_stable():
     ax = drawn(plots.eigenvalue_plane(values))
     np.testing.assert_allclose(ax.lines[-1].get_xydata(), np.column_stack([values.real, values.imag]))
     assert ax.get_legend() is None
-    ax = drawn(plots.eigenvalue_plane({"Euler": multipliers(GAME), "alternating": multipliers(GAME, "alternating")}, circle=True))
+    ax = drawn(
+        plots.eigenvalue_plane(
+            {"Euler": multipliers(GAME), "alternating": multipliers(GAME, "alternating")}, circle=True
+        )
+    )
     (disk,) = ax.patches
     assert (disk.center, disk.radius) == ((0, 0), 1)
     assert len({line.get_marker() for line in ax.lines}) == 2, "the sets also differ without colour"
@@ -91,7 +99,11 @@ def test_the_abscissa_against_the_rate_has_its_minimum_where_theory_says():
     for t, h in zip(tau[::45], height[::45], strict=True):
         matrix = [[-8 * 0.2 * t, -2 * t], [2, 0]]
         assert h == pytest.approx(np.linalg.eigvals(matrix).real.max(), abs=1e-6)
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["saturating", "least_squares(0, 1, 1)", "wasserstein"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
+        "saturating",
+        "least_squares(0, 1, 1)",
+        "wasserstein",
+    ]
     ax = drawn(plots.abscissa_against_rate(["saturating"], rates=[1.0, 2.0]))
     assert ax.lines[0].get_xdata().tolist() == [1.0, 2.0]
 
@@ -119,7 +131,11 @@ def as_seen_with_deuteranopia(colour):
     to_lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
     blind = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])
     seen = np.clip(np.linalg.inv(to_lms) @ blind @ to_lms @ linear, 0, 1)
-    x, y, z = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen / [0.9505, 1, 1.089]
+    x, y, z = (
+        np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        @ seen
+        / [0.9505, 1, 1.089]
+    )
     f = [v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (x, y, z)]
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
@@ -129,7 +145,9 @@ def test_the_colours_can_be_told_apart_without_the_middle_cones():
     seen = [as_seen_with_deuteranopia(c) for c in plots.COLOURS]
     distances = {(i, j): np.linalg.norm(seen[i] - seen[j]) for i in range(len(seen)) for j in range(i)}
     assert min(distances.values()) > 5 * 2.3, min(distances, key=distances.get)
-    assert len({str(d) for d in plots.DASHES}) == len(plots.DASHES) >= len(plots.COLOURS), "and they differ in dash as well"
+    assert len({str(d) for d in plots.DASHES}) == len(plots.DASHES) >= len(plots.COLOURS), (
+        "and they differ in dash as well"
+    )
 
 
 def test_the_animation_is_well_formed_and_moves_along_the_path():
@@ -142,7 +160,9 @@ def test_the_animation_is_well_formed_and_moves_along_the_path():
     points = np.array([[float(v) for v in p.split(",")] for p in motion.get("values").split(";")])
     assert len(points) == 20
     kept = PATH.states[np.linspace(0, 50, 20).round().astype(int)]
-    np.testing.assert_allclose(points, np.column_stack([(kept[:, 0] - 0.3) / 0.6 * 420, (1 - kept[:, 1]) * 300]), atol=0.06)
+    np.testing.assert_allclose(
+        points, np.column_stack([(kept[:, 0] - 0.3) / 0.6 * 420, (1 - kept[:, 1]) * 300]), atol=0.06
+    )
     assert svg.find("polyline").get("points").split() == motion.get("values").split(";")
     assert "prefers-reduced-motion" in moving.html
     assert "<script" not in moving.html

@@ -37,7 +37,9 @@ def test_the_three_kinds_have_the_true_value(function, points, truth):
     expected = [float(truth(mpmath.mpf(x))) for x in points]
     np.testing.assert_allclose(function(np.array(points)), expected, rtol=4e-15)
     np.testing.assert_allclose(function(torch.tensor(points, dtype=torch.float64)).numpy(), expected, rtol=4e-15)
-    np.testing.assert_allclose([float(sp.sympify(function(T)).subs(T, sp.Float(x, 30)).evalf()) for x in points], expected, rtol=4e-15)
+    np.testing.assert_allclose(
+        [float(sp.sympify(function(T)).subs(T, sp.Float(x, 30)).evalf()) for x in points], expected, rtol=4e-15
+    )
 
 
 @named
@@ -47,18 +49,38 @@ def test_the_derivatives_of_torch_and_sympy_are_true(function, points, truth):
     (gradient,) = torch.autograd.grad(function(x).sum(), x)
     np.testing.assert_allclose(gradient.numpy(), expected, rtol=2e-11, atol=1e-15)
     slope = function(T).diff(T)
-    np.testing.assert_allclose([float(slope.subs(T, sp.Float(p, 30)).evalf()) for p in points], expected, rtol=2e-11, atol=1e-15)
+    np.testing.assert_allclose(
+        [float(slope.subs(T, sp.Float(p, 30)).evalf()) for p in points], expected, rtol=2e-11, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("compiler", ["numpy", "floats"])
 def test_compiled_expressions_equal_the_true_values(compiler):
     t = sp.Symbol("t", real=True)
-    rows = [softplus(t), sigmoid(t), softplus(t).diff(t, 2), relu(t), relu(t).diff(t), logit(sigmoid(t / 10)), sp.log(2) * t, abs(t).diff(t)]
+    rows = [
+        softplus(t),
+        sigmoid(t),
+        softplus(t).diff(t, 2),
+        relu(t),
+        relu(t).diff(t),
+        logit(sigmoid(t / 10)),
+        sp.log(2) * t,
+        abs(t).diff(t),
+    ]
     f = _symbolic.to_numpy((t,), rows) if compiler == "numpy" else _symbolic.to_floats((t,), rows, {})
     for x in EVERYWHERE:
         m = mpmath.mpf(x)
         s = 1 / (1 + mpmath.exp(-m))
-        truth = [mpmath.log(1 + mpmath.exp(m)), s, s * (1 - s), max(m, 0), float(x > 0), m / 10, mpmath.log(2) * m, mpmath.sign(m)]
+        truth = [
+            mpmath.log(1 + mpmath.exp(m)),
+            s,
+            s * (1 - s),
+            max(m, 0),
+            float(x > 0),
+            m / 10,
+            mpmath.log(2) * m,
+            mpmath.sign(m),
+        ]
         np.testing.assert_allclose([float(v) for v in f(x)], [float(v) for v in truth], rtol=1e-12, atol=1e-14)
 
 

@@ -127,8 +127,10 @@ def test_further_rest_values_are_reported():
     assert rows["further roots"] == "-1, 1"
 
 
-@pytest.mark.parametrize("objective", [*OBJECTIVES, least_squares(A, B, C), label_smoothing(ALPHA),
-                                       Objective(lambda t: -(t**4) + t, lambda t: -exp(t), identity, name="mine")])  # fmt: skip
+MINE = Objective(lambda t: -(t**4) + t, lambda t: -exp(t), identity, name="mine")
+
+
+@pytest.mark.parametrize("objective", [*OBJECTIVES, least_squares(A, B, C), label_smoothing(ALPHA), MINE])
 def test_the_notebook_report_is_a_table_of_formulas_that_parse(objective):
     text = report(objective)._repr_markdown_()
     lines = text.splitlines()
@@ -153,7 +155,9 @@ def test_the_eigenvalues_of_the_report_are_those_of_numpy():
         for value in (0.1, 0.9):
             truth = np.roots([1, -value * s, delta])
             found = [complex((pair.centre + sign * pair.root).subs(p, value)) for sign in (1, -1)]
-            assert sorted(found, key=lambda v: (v.real, v.imag)) == pytest.approx(sorted(truth, key=lambda v: (v.real, v.imag)), abs=1e-9)
+            assert sorted(found, key=lambda v: (v.real, v.imag)) == pytest.approx(
+                sorted(truth, key=lambda v: (v.real, v.imag)), abs=1e-9
+            )
 
 
 @pytest.mark.parametrize("call", [lambda: report("gan"), lambda: constants(3), lambda: curl(None)])
