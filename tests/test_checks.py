@@ -42,6 +42,8 @@ def test_a_number_of_any_kind_comes_back_as_it_was(value):
 
 def test_arrays_are_for_numbers_only():
     assert numbers("x", (1, 2)).dtype == float
+    assert numbers("x", (0, 1), 0, 1).tolist() == [0, 1], "bounds belong to the interval unless it is said to be open"
+    assert number("x", 0, 0) == number("x", 0, high=0) == number_or_symbol("x", 0, 0) == 0
     with pytest.raises(InputError, match=r"x must be one number, got an array of shape \(2,\)"):
         number("x", (1, 2))
 
