@@ -103,9 +103,9 @@ def fate(game, method="simultaneous", lr=LR, start=(1.0, 1.0), steps=6000, **opt
     Returns
     -------
     str
-        "rest" (its last quarter lies within a hundredth of its first distance), "stuck" (it stands still elsewhere), "away"
-        (it diverged, or its farthest radius still grows by a twentieth from each quarter to the next) or "orbit" (none of
-        these: it keeps moving, neither arriving nor leaving).
+        "rest" (its last quarter lies within a hundredth of its first distance), "stuck" (it stands still elsewhere),
+        "away" (it diverged, or its farthest radius still grows by a twentieth from each quarter to the next) or "orbit"
+        (none of these: it keeps moving, neither arriving nor leaving).
 
     Examples
     --------

@@ -82,7 +82,9 @@ def unrolled(objective, remedy, J, K, eta):
     own = plain_jacobian(objective, remedy)[1, 1]
     P, S = (1 + eta * own) ** K, eta * sum((1 + eta * own) ** j for j in range(K))
     c = -slope2
-    spread = bend3 * NOISE**2 if remedy == "instance noise" else 0  # E (theta + n) f3'(t0 - psi (theta + n)), second order
+    spread = (
+        bend3 * NOISE**2 if remedy == "instance noise" else 0
+    )  # E (theta + n) f3'(t0 - psi (theta + n)), second order
     ahead = np.array([-slope3 * c * S - slope3 * c * S + spread * (c * S) ** 2, -slope3 * P + spread * P * c * S])
     correction = J[0] - plain_jacobian(objective, remedy)[0]
     return np.array([ahead + correction, J[1]])
@@ -119,12 +121,14 @@ def test_the_predicted_rate_is_the_closed_form_and_the_measured_one(objective, r
     cell = atlas.cell(objective, remedy, recipe)
     assert cell.predicted == pytest.approx(oracle(objective, remedy, recipe), rel=1e-6)
     assert cell.measured == pytest.approx(cell.predicted, rel=1e-5)
-    assert cell.kind == ("marginal" if abs(cell.predicted - 1) < 1e-9 else "stable" if cell.predicted < 1 else "unstable")
+    assert cell.kind == (
+        "marginal" if abs(cell.predicted - 1) < 1e-9 else "stable" if cell.predicted < 1 else "unstable"
+    )
 
 
 @pytest.mark.claim("ATLAS-01", page="atlas")
 def test_the_slope_of_one_plain_run_is_the_rate_too():
-    """The measurement that needs no theory: the logarithmic radius of 2000 steps, fitted by a line (wobble/steps < 1e-3)."""
+    """The measurement without theory: the logarithmic radius of 2000 steps, fitted by a line (wobble/steps < 1e-3)."""
     for remedy, recipe in [("R1", "simultaneous"), ("consensus", "optimistic"), ("none", "extragradient")]:
         method, options = atlas.RECIPES[recipe]
         game = gl.dirac_gan("saturating", *atlas.REMEDIES[remedy])
@@ -153,7 +157,7 @@ def test_without_a_remedy_every_objective_is_a_rotation(objective):
 @recipe
 @objective
 def test_without_a_remedy_only_step_times_frequency_counts(objective, recipe):
-    """The same multipliers as the Wasserstein loss, whose frequency is 1, with the step scaled; not with the same step."""
+    """The same multipliers as the Wasserstein loss, whose frequency is 1, at the step that is scaled to it."""
     method, options = atlas.RECIPES[recipe]
     slope2, slope3 = DERIVATIVES[objective][:2]
     frequency = math.sqrt(-slope2 * slope3)
@@ -170,15 +174,22 @@ def test_simultaneous_steps_are_unstable_whatever_the_momentum_and_the_step(beta
         a = -(1 + beta + 1j * alpha)
         assert abs(a - a.conjugate() * beta) > 1 - beta**2
         step = alpha / 0.5
-        assert gl.spectral_radius(gl.dirac_gan(), "momentum", step, beta=beta) == pytest.approx(largest_root(1, a, beta))
+        assert gl.spectral_radius(gl.dirac_gan(), "momentum", step, beta=beta) == pytest.approx(
+            largest_root(1, a, beta)
+        )
         assert gl.spectral_radius(gl.dirac_gan(), "momentum", step, beta=beta) > 1
 
 
 @pytest.mark.claim("ATLAS-03", page="atlas")
 @pytest.mark.parametrize("n_d", [1, 5])
 def test_without_friction_alternating_steps_are_marginal_at_best(n_d):
-    """The multipliers solve m^2 - (2 - n_d alpha^2) m + 1 = 0: on the circle up to sqrt(n_d) alpha = 2, and then outside."""
-    for alpha, marginal in [(0.01, True), (1.0 / n_d, True), (1.99 / math.sqrt(n_d), True), (2.01 / math.sqrt(n_d), False)]:
+    """The multipliers solve m^2 - (2 - n_d alpha^2) m + 1 = 0: on the circle up to sqrt(n_d) alpha = 2, then out."""
+    for alpha, marginal in [
+        (0.01, True),
+        (1.0 / n_d, True),
+        (1.99 / math.sqrt(n_d), True),
+        (2.01 / math.sqrt(n_d), False),
+    ]:
         radius = gl.spectral_radius(gl.dirac_gan("wasserstein"), "alternating", alpha, n_d=n_d)
         assert radius == pytest.approx(largest_root(1, -(2 - n_d * alpha**2), 1), rel=1e-9)
         assert (radius < 1 + 1e-9) == marginal
@@ -208,9 +219,15 @@ def test_each_way_of_looking_ahead_has_its_longest_stable_step(objective, freque
 @pytest.mark.claim("ATLAS-04", page="atlas")
 @objective
 def test_r1_and_r2_are_the_same_remedy_here(objective):
-    paths = [gl.simulate(gl.dirac_gan(objective, remedy), (0.7, -0.4), steps=50).states for remedy in (gl.R1(0.3), gl.R2(0.3))]
+    paths = [
+        gl.simulate(gl.dirac_gan(objective, remedy), (0.7, -0.4), steps=50).states
+        for remedy in (gl.R1(0.3), gl.R2(0.3))
+    ]
     assert np.array_equal(*paths)
-    one, other = (gl.simulate(gl.dirac_gan(objective, r(0.3), curvature=0.5), (0.7, -0.4), steps=50).states for r in (gl.R1, gl.R2))
+    one, other = (
+        gl.simulate(gl.dirac_gan(objective, r(0.3), curvature=0.5), (0.7, -0.4), steps=50).states
+        for r in (gl.R1, gl.R2)
+    )
     assert not np.allclose(one, other), "with a bent critic they differ, so the sameness is the straight line's"
 
 
@@ -244,13 +261,17 @@ def test_noise_is_friction_where_the_critics_loss_is_curved(objective, sigma):
 def test_clipping_changes_no_multiplier(recipe):
     method, options = atlas.RECIPES[recipe]
     for objective in DERIVATIVES:
-        free, clipped = (gl.multipliers(gl.dirac_gan(objective, *r), method, H, **options) for r in ((), (gl.Clip(1.0),)))
+        free, clipped = (
+            gl.multipliers(gl.dirac_gan(objective, *r), method, H, **options) for r in ((), (gl.Clip(1.0),))
+        )
         assert np.array_equal(free, clipped)
 
 
 @pytest.mark.claim("ATLAS-06", page="atlas")
 def test_clipping_turns_growth_into_an_orbit_along_the_wall():
-    free, clipped = (gl.simulate(gl.dirac_gan("wasserstein", *r), (0.1, 0), lr=H, steps=800) for r in ((), (gl.Clip(1.0),)))
+    free, clipped = (
+        gl.simulate(gl.dirac_gan("wasserstein", *r), (0.1, 0), lr=H, steps=800) for r in ((), (gl.Clip(1.0),))
+    )
     assert free.radius[-1] == pytest.approx(0.1 * (1 + H**2) ** 400)
     late = clipped.states[-200:]
     assert np.max(np.abs(late[:, 1])) == 1.0
@@ -293,7 +314,9 @@ def test_marginal_alternating_steps_drift_as_the_number_says(objective, n_d):
 
 
 @pytest.mark.claim("ATLAS-07", page="atlas")
-@pytest.mark.parametrize(("remedy", "objectives"), [("clipping", DERIVATIVES), ("instance noise", ("wasserstein", "hinge"))])
+@pytest.mark.parametrize(
+    ("remedy", "objectives"), [("clipping", DERIVATIVES), ("instance noise", ("wasserstein", "hinge"))]
+)
 def test_the_other_marginal_cells_are_the_same_runs(remedy, objectives):
     """Inside the box a clip does nothing, and noise averages a straight line to itself: 20 more marginal cells."""
     for objective in objectives:
@@ -359,8 +382,8 @@ def test_adams_orbit_with_r1_is_seven_steps_wide():
     assert [adams_orbit(game, lr, 40000) for lr in (0.01, 0.002)] == pytest.approx([7.4, 7.4], abs=0.05)
 
 
-# The stable cells whose run from (1, 1) does not arrive; the rest of the 534 do. The outcomes are stable under a change of
-# the start by 1e-8.
+# The stable cells whose run from (1, 1) does not arrive; the rest of the 534 do. The outcomes are stable under a
+# change of the start by 1e-8.
 LOCAL_ONLY = {
     ("maximum_likelihood", "none"): {"extragradient", "optimistic", "negative momentum, in turn", "unrolled, K=1"},
     ("maximum_likelihood", "clipping"): {"extragradient", "optimistic", "negative momentum, in turn"},

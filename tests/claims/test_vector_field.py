@@ -721,7 +721,7 @@ def test_the_report_on_a_students_objective_agrees_with_numbers_alone():
         assert gl.verdict(gl.pointwise(mine, p_d)).stable == (values.real.max() < 0)
     text = str(gl.report(gl.Objective(f1=lambda t: -exp(-t), f2=lambda t: -exp(t), f3=lambda t: t, name="exponential")))
     words = " ".join(text.split())
-    for part in ("rest value D0 0", "s = f1'' + f2'' -2", "Delta = -f2' f3' 1", "a node for p_d >= 1"):
+    for part in ("rest value D0 0", "s = f1'' + f2'' -2", "Delta = -f2' f3' 1", "a node for p_d >= 1, a spiral below"):
         assert part in words
     assert gl.verdict(gl.Objective(f1=exp, f2=lambda t: t, f3=lambda t: t)).kind == "no equilibrium"
     assert gl.verdict("hinge").kind == "centre"  # linear near its rest score, as WGAN is
