@@ -3,7 +3,7 @@
 import numpy as np
 
 LIMIT = 1e9  # beyond this a trajectory counts as diverged, long before floats overflow
-CHUNK, SINGLE_CHUNK = 128, 1024  # steps between two checks; a chunk that fails is replayed step by step
+CHUNK, SINGLE_CHUNK = 128, 2048  # steps between two checks; a chunk that fails is replayed step by step
 FINISHED, DIVERGED, LEFT = "finished", "diverged", "left the domain"
 
 
@@ -74,7 +74,7 @@ def _arrays(ends, step, h, play, z, memory, f, count, wanted):
             low[i], high[i] = np.minimum(low[i], z[i]), np.maximum(high[i], z[i])
     if not _within(ends, np.min(low, axis=1), np.max(high, axis=1)):
         return None
-    return z, memory, np.array(kept).reshape(len(kept), len(z), -1)
+    return z, memory, np.array(kept).reshape(len(kept), len(z), len(z[0]))
 
 
 def _careful(game, step, h, play, z, memory, done, steps, saved, states, stopped, status):

@@ -5,6 +5,7 @@ from scipy.integrate import DOP853
 
 from ganlab._march import DIVERGED, FINISHED, LEFT, LIMIT
 
+TINY = 1e-300  # an absolute tolerance that is never felt
 NEAR = 1e-3  # a flow that blows up this close to the end of the domain has reached that end
 
 
@@ -31,6 +32,7 @@ def solve(game, z, times, rtol, atol):
     states[0] = z
     active, stopped = np.ones(z.shape[1], dtype=bool), np.full(z.shape[1], times[-1])
     status = np.full(z.shape[1], FINISHED, dtype=object)
+    atol = np.repeat([TINY if i in game.proportional else atol for i in range(len(z))], z.shape[1])
     now, row = times[0], 1
     while row < len(times) and active.any():
         with np.errstate(all="ignore"):  # trial steps may look outside the domain

@@ -46,6 +46,9 @@ class Game:
         Gaussian instance noise that `rows` are averaged over, and its standard deviation.
     consensus : float
         Weight of the consensus term, ``-consensus * J^T v``.
+    proportional : tuple of int
+        Coordinates that move in proportion to themselves: they never reach zero, and the flow keeps their
+        relative accuracy so that rounding does not carry them across.
     smooth : bool
         False when the field jumps at the rest point, so that it has no Jacobian there.
     """
@@ -62,6 +65,7 @@ class Game:
     walls: tuple = ()
     noise: tuple | None = None
     consensus: float = 0.0
+    proportional: tuple = ()
     smooth: bool = True
 
     def __post_init__(self):
@@ -244,7 +248,8 @@ def pointwise(objective, p_d=0.2, coordinate="probability", tau=1, damping=0, re
         parameters=parameters,
         payoffs=None if repair == "multiply" else (density * push, gain),
         domain=((0.0, 1.0) if bounded else INFINITE, INFINITE),
-        admissible=(INFINITE, (0.0, np.inf)), walls=(INFINITE, walls))  # fmt: skip
+        admissible=(INFINITE, (0.0, np.inf)), walls=(INFINITE, walls),
+        proportional=(1,) if repair == "multiply" else ())  # fmt: skip
 
 
 def bilinear(strength=1.0):

@@ -301,11 +301,11 @@ def animate(trajectory, seconds=8, frames=240, span=None, alt="", colour=COLOURS
     choose("colour", colour, dict.fromkeys(COLOURS))
     (x0, x1), (y0, y1) = _window(trajectory.game, span, [trajectory])
     keep = np.unique(np.linspace(0, len(trajectory.states) - 1, frames).round().astype(int))
-    width, height = 420, 300
+    width, height = 420, int(np.clip(420 * (y1 - y0) / (x1 - x0), 240, 420))  # a circle is a circle where it fits
     scale = np.array([width / (x1 - x0), -height / (y1 - y0)])
     points = [f"{x:.1f},{y:.1f}" for x, y in (trajectory.states[keep] - [x0, y1]) * scale]
     rx, ry = (np.array(trajectory.game.rest, dtype=float) - [x0, y1]) * scale
-    across, up = (escape(str(s)) for s in trajectory.game.symbols)
+    across, up = (escape({"theta": "θ", "psi": "ψ"}.get(str(s), str(s))) for s in trajectory.game.symbols)
     return Animation(f"""<div class="ganlab-animation"><svg viewBox="-30 -8 {width + 40} {height + 36}" role="img" \
 aria-label="{escape(alt)}" style="width:100%;max-width:460px;color:inherit">
 <style>@media (prefers-reduced-motion: reduce) {{.ganlab-dot {{display: none}}}}</style>

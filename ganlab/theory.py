@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 
 from ganlab.checks import NoEquilibrium
 from ganlab.objectives import expressions, get, is_zero_sum, rest_score
@@ -135,13 +136,28 @@ class Report:
     def __repr__(self):
         return str(self)
 
-    def _repr_markdown_(self):
+    def _repr_html_(self):
         import sympy as sp
 
-        lines = [f"**{self.objective.name}**", "", "| | |", "|---|---|"]
-        for label, value in self.rows:
-            lines.append(f"| {label} | {value if isinstance(value, str) else f'${sp.latex(value)}$'} |")
-        return "\n".join(lines).replace("\\left|", "\\lvert").replace("\\right|", "\\rvert")
+        def cell(value):
+            # the class lets the book's MathJax into the table; a notebook's needs no permission
+            return escape(value) if isinstance(value, str) else rf"\({escape(sp.latex(value))}\)"
+
+        rows = "".join(f'<tr><th scope="row">{LABELS.get(label, escape(label))}</th><td>{cell(value)}</td></tr>'
+                       for label, value in self.rows)  # fmt: skip
+        return f'<table class="tex2jax_process"><caption>{escape(self.objective.name)}</caption><tbody>{rows}</tbody></table>'
+
+
+# How the labels of a report look in a notebook; the plain ones are those of the printed report.
+LABELS = {
+    "curl f3' - f2'": r"curl \(f_3' - f_2'\)",
+    "rest value D0": r"rest value \(D_0\)",
+    "s = f1'' + f2''": r"\(s = f_1'' + f_2''\)",
+    "Delta = -f2' f3'": r"\(\Delta = -f_2' f_3'\)",
+    "verdict for p_d>0": r"verdict for \(p_d > 0\)",
+    "best rate tau*": r"best rate \(\tau^*\)",
+    "as tau -> oo": r"as \(\tau \to \infty\)",
+}
 
 
 def report(objective):

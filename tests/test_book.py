@@ -22,7 +22,7 @@ CHAPTERS = [
     if p.get("numbered")
     for c in p["chapters"]
 ]
-LONGEST_CELL, MOST_IN_A_ROW, SHORTEST_ALT, LARGEST_PAGE = 15, 2, 40, 1_500_000
+LONGEST_CELL, LONGEST_LINE, MOST_IN_A_ROW, SHORTEST_ALT, LARGEST_PAGE = 15, 80, 2, 40, 1_500_000
 # What must not stand in a stored output, and why a reader would stop at it.
 FOREIGN = {
     "a machine's path": r"/(root|home|work|tmp|Users)/",
@@ -91,6 +91,8 @@ def test_cells_are_short_and_not_crowded(path):
             in_a_row += 1
             lines = [line for line in cell.source.splitlines() if line.strip() and not line.strip().startswith("#")]
             assert len(lines) <= LONGEST_CELL, f"cell {n} has {len(lines)} lines"
+            wide = [line for line in cell.source.splitlines() if len(line) > LONGEST_LINE]
+            assert not wide, f"cell {n}: the text column cuts lines off after {LONGEST_LINE} characters: {wide}"
             assert in_a_row <= MOST_IN_A_ROW, f"cell {n} is the third code cell in a row: say something in between"
 
 

@@ -349,3 +349,12 @@ def test_bad_input_is_named(call, parts):
         call()
     for part in parts:
         assert part in str(error.value)
+
+
+def test_rounding_does_not_carry_a_multiplicative_density_across_zero():
+    """The quadratic GAN presses p_g to 1e-30 and lets it come back; an absolute tolerance would lose its sign."""
+    starts = [(0.5, 10.0), (0.9, 20.0), (0.02, 1.0)]
+    path = flow(pointwise("quadratic", p_d=0.01, repair="multiply"), starts, T=4000, points=4001)
+    assert set(path.status) == {"finished"}
+    assert np.all(path.states[..., 1] > 0)
+    assert np.max(path.radius[-1]) < 1e-6

@@ -161,7 +161,7 @@ def test_the_animation_is_well_formed_and_moves_along_the_path():
     assert len(points) == 20
     kept = PATH.states[np.linspace(0, 50, 20).round().astype(int)]
     np.testing.assert_allclose(
-        points, np.column_stack([(kept[:, 0] - 0.3) / 0.6 * 420, (1 - kept[:, 1]) * 300]), atol=0.06
+        points, np.column_stack([(kept[:, 0] - 0.3) / 0.6 * 420, (1 - kept[:, 1]) * 420]), atol=0.06
     )
     assert svg.find("polyline").get("points").split() == motion.get("values").split(";")
     assert "prefers-reduced-motion" in moving.html
@@ -169,6 +169,13 @@ def test_the_animation_is_well_formed_and_moves_along_the_path():
     assert "http" not in moving.html, "nothing is fetched"
     assert moving._repr_html_() == moving.html
     assert repr(moving).startswith("Animation (")
+
+
+def test_a_circle_stays_a_circle_in_an_animation():
+    circle = flow(dirac_gan(), (1, 0), T=20, points=101)
+    motion = ET.fromstring(plots.animate(circle, span=2, alt="A dot goes round.").html).find("svg/circle/animateMotion")
+    points = np.array([[float(v) for v in p.split(",")] for p in motion.get("values").split(";")])
+    np.testing.assert_allclose(np.linalg.norm(points - 210, axis=1), 105, atol=0.1)
 
 
 def test_hostile_text_in_an_animation_is_only_text():

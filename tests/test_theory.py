@@ -2,6 +2,7 @@
 
 import math
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -132,19 +133,24 @@ MINE = Objective(lambda t: -(t**4) + t, lambda t: -exp(t), identity, name="mine"
 
 @pytest.mark.parametrize("objective", [*OBJECTIVES, least_squares(A, B, C), label_smoothing(ALPHA), MINE])
 def test_the_notebook_report_is_a_table_of_formulas_that_parse(objective):
-    text = report(objective)._repr_markdown_()
-    lines = text.splitlines()
-    assert lines[0].startswith("**")
-    assert lines[2:4] == ["| | |", "|---|---|"]
+    shown = report(objective)
+    table = ElementTree.fromstring(shown._repr_html_())
+    assert table.find("caption").text == shown.objective.name
+    cells = ["".join(part.itertext()) for part in table.iter("td")]
+    assert len(cells) == len(shown.rows)
     parser = mathtext.MathTextParser("agg")
-    formulas = 0
-    for line in lines[4:]:
-        assert line.count("|") == 3, "a bar inside a formula would break the table"
-        for formula in re.findall(r"\$(.+?)\$", line):
-            formulas += 1
-            assert formula.count("{") == formula.count("}")
-            parser.parse(f"${formula.replace(chr(92) + 'lvert', '|').replace(chr(92) + 'rvert', '|')}$")
-    assert formulas >= 4
+    formulas = [re.fullmatch(r"\\\((.+)\\\)", cell) for cell in cells]
+    for (_, value), cell, formula in zip(shown.rows, cells, formulas, strict=True):
+        if isinstance(value, str):
+            assert cell == value
+        else:
+            parser.parse(f"${formula[1].replace(chr(92) + 'middle', '')}$")
+    assert sum(formula is not None for formula in formulas) >= 3
+
+
+def test_the_notebook_report_escapes_what_a_student_calls_an_objective():
+    mine = Objective(lambda t: t, lambda t: -t, identity, name="<script>alert(1)</script>")
+    assert "<script>" not in report(mine)._repr_html_()
 
 
 def test_the_eigenvalues_of_the_report_are_those_of_numpy():
