@@ -110,6 +110,8 @@ def test_labels_are_used_where_they_belong():
     row = least_squares(a=-1.0, b=2.0, c=0.5)
     assert [float(f(3.0)) for f in (row.f1, row.f2, row.f3)] == [-0.5, -8.0, -3.125]
     assert row.name == "least_squares(-1.0, 2.0, 0.5)"
+    assert least_squares().name == "least_squares(0, 1, 1)"
+    assert label_smoothing().name == "label_smoothing(0.9)"
 
 
 def test_a_student_writes_an_objective_in_one_line():
