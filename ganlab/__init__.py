@@ -8,20 +8,10 @@ from ganlab.checks import InputError, NoEquilibrium
 from ganlab.dirac import R1, R2, Clip, Consensus, GradientPenalty, InstanceNoise, dirac_gan
 from ganlab.dynamics import Trajectory, flow, simulate
 from ganlab.games import Game, bilinear, pointwise, quadratic
+from ganlab.jacobians import eigenvalues, jacobian, numeric_jacobian, symbolic_eigenvalues, symbolic_jacobian
 from ganlab.methods import METHODS
 from ganlab.objectives import OBJECTIVES, Objective, label_smoothing, least_squares
-from ganlab.stability import (
-    eigenvalues,
-    jacobian,
-    largest_stable_step,
-    lyapunov,
-    multipliers,
-    numeric_jacobian,
-    spectral_radius,
-    symbolic_eigenvalues,
-    symbolic_jacobian,
-    verdict,
-)
+from ganlab.stability import largest_stable_step, lyapunov, multipliers, spectral_radius, verdict
 from ganlab.theory import conditions, report
 
 __version__ = "2026.1.0"

@@ -3,23 +3,18 @@
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines also differ in dash or marker.
 """
 
-from dataclasses import dataclass
-from html import escape
-
 import matplotlib.pyplot as plt
 import numpy as np
 
+from ganlab._canvas import COLOURS, DASHES, NAMES, window_of
 from ganlab._symbolic import to_numpy
-from ganlab.checks import InputError, choose, number, numbers, whole
+from ganlab.animation import Animation, animate
+from ganlab.checks import InputError, number, numbers
 from ganlab.objectives import get
 from ganlab.theory import conditions, constants
 
 __all__ = ["COLOURS", "Animation", "abscissa_against_rate", "animate", "eigenvalue_plane", "phase_portrait",
            "radius_against_step", "use_style"]  # fmt: skip
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
-NAMES = {"theta": r"$\theta$", "psi": r"$\psi$", "D": "$D$", "t": "score $t$", "p_g": "$p_g$"}
 
 
 def use_style():
@@ -48,21 +43,6 @@ def _axes(ax):
 
 def _label(symbol):
     return NAMES.get(str(symbol), f"${symbol}$")
-
-
-def _window(game, span, paths):
-    """The part of the plane to draw: as asked, or around the rest point and the paths, inside the domain."""
-    if span is not None and np.ndim(span) == 2:
-        return [tuple(numbers("span", interval)) for interval in span]
-    rest = np.array(game.rest, dtype=float)
-    if span is not None:
-        return [(r - number("span", span, 0, open_low=True), r + span) for r in rest]
-    points = np.concatenate([rest[None], *(p.states.reshape(-1, 2) for p in paths)])
-    low, high = points.min(axis=0), points.max(axis=0)
-    pad = 0.15 * np.maximum(high - low, 0.5)
-    first, last = np.array(game.domain).T
-    low, high = np.maximum(low - pad, first + 1e-3), np.minimum(high + pad, last - 1e-3)
-    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=None, density=1.1, ax=None):
@@ -103,7 +83,7 @@ def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=Non
     paths = [trajectories] if hasattr(trajectories, "states") else list(trajectories)
     if labels is not None and len(labels) != len(paths):
         raise InputError(f"labels must name each of the {len(paths)} trajectories, got {len(labels)}")
-    ax, window = _axes(ax), _window(game, span, paths)
+    ax, window = _axes(ax), window_of(game, span, paths)
     _field(game, window, nullclines, density, ax)
     for k, path in enumerate(paths):
         colour, dash = COLOURS[k % len(COLOURS)], DASHES[k % len(DASHES)]
@@ -243,77 +223,3 @@ def radius_against_step(trajectories, log=True, ax=None):
     ax.set(xlabel="time" if timed else "step", ylabel="distance from the rest point", yscale="log" if log else "linear")
     ax.legend()
     return ax
-
-
-@dataclass(frozen=True)
-class Animation:
-    """A trajectory as a moving picture: a scalable drawing that needs no script and no video codec.
-
-    Its `html` shows in a notebook and in the built book, offline too; readers who asked their system for
-    less motion see the whole path standing still.
-    """
-
-    html: str
-
-    def _repr_html_(self):
-        return self.html
-
-    def __repr__(self):
-        return f"Animation ({len(self.html) // 1000} kB)"
-
-
-def animate(trajectory, seconds=8, frames=240, span=None, alt="", colour=COLOURS[0]):
-    """Return an `Animation` of one planar trajectory: the path, and a dot that moves along it in time.
-
-    Parameters
-    ----------
-    trajectory : Trajectory
-        Of a single start.
-    seconds : float
-        How long one run takes.
-    frames : int
-        At most so many points of the path are kept.
-    span : float or window, optional
-        As in `phase_portrait`.
-    alt : str
-        What the picture shows, for readers who cannot see it. Required.
-
-    Returns
-    -------
-    Animation
-
-    Raises
-    ------
-    InputError
-        Without an `alt` text, or for a trajectory of several starts.
-
-    Examples
-    --------
-    >>> from ganlab import dirac_gan, simulate
-    >>> animate(simulate(dirac_gan(), (1, 1)), alt="A dot circles outwards.")
-    Animation (6 kB)
-    """
-    if not (isinstance(alt, str) and alt.strip()):
-        raise InputError("alt must say in a sentence what the moving picture shows")
-    if trajectory.states.ndim != 2 or trajectory.states.shape[1] != 2:
-        raise InputError("animate draws a single planar start; pick one trajectory")
-    number("seconds", seconds, 0, open_low=True), whole("frames", frames, 2)
-    choose("colour", colour, dict.fromkeys(COLOURS))
-    (x0, x1), (y0, y1) = _window(trajectory.game, span, [trajectory])
-    keep = np.unique(np.linspace(0, len(trajectory.states) - 1, frames).round().astype(int))
-    width, height = 420, int(np.clip(420 * (y1 - y0) / (x1 - x0), 240, 420))  # a circle is a circle where it fits
-    scale = np.array([width / (x1 - x0), -height / (y1 - y0)])
-    points = [f"{x:.1f},{y:.1f}" for x, y in (trajectory.states[keep] - [x0, y1]) * scale]
-    rx, ry = (np.array(trajectory.game.rest, dtype=float) - [x0, y1]) * scale
-    across, up = (escape({"theta": "θ", "psi": "ψ"}.get(str(s), str(s))) for s in trajectory.game.symbols)
-    return Animation(f"""<div class="ganlab-animation"><svg viewBox="-30 -8 {width + 40} {height + 36}" role="img" \
-aria-label="{escape(alt)}" style="width:100%;max-width:460px;color:inherit">
-<style>@media (prefers-reduced-motion: reduce) {{.ganlab-dot {{display: none}}}}</style>
-<rect width="{width}" height="{height}" fill="none" stroke="currentColor" stroke-opacity="0.4"/>
-<text x="{width / 2:.0f}" y="{height + 20}" text-anchor="middle" fill="currentColor" font-size="14">{across}</text>
-<text x="-14" y="{height / 2:.0f}" text-anchor="middle" fill="currentColor" font-size="14">{up}</text>
-<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="1.5" stroke-opacity="0.7"/>
-<path d="M{rx - 6:.1f} {ry:.1f}h12M{rx:.1f} {ry - 6:.1f}v12" stroke="currentColor" stroke-width="2"/>
-<circle class="ganlab-dot" r="6" fill="{COLOURS[1]}"><animateMotion dur="{seconds:g}s" repeatCount="indefinite" \
-calcMode="linear" values="{";".join(points)}"/></circle>
-</svg></div>""")

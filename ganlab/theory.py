@@ -145,7 +145,8 @@ class Report:
 
         rows = "".join(f'<tr><th scope="row">{LABELS.get(label, escape(label))}</th><td>{cell(value)}</td></tr>'
                        for label, value in self.rows)  # fmt: skip
-        return f'<table class="tex2jax_process"><caption>{escape(self.objective.name)}</caption><tbody>{rows}</tbody></table>'
+        caption = f"<caption>{escape(self.objective.name)}</caption>"
+        return f'<table class="tex2jax_process">{caption}<tbody>{rows}</tbody></table>'
 
 
 # How the labels of a report look in a notebook; the plain ones are those of the printed report.
