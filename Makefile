@@ -69,7 +69,7 @@ execute: .venv/.test  ## run pages from a clean kernel and store their outputs: 
 
 lint: .venv/.test  ## check the style of code and notebooks
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check --exclude '*.ipynb' .
+	$(BIN)/ruff format --check .
 
 ledger: .venv/.test  ## run all claim tests and record what they proved
 	$(PYTEST) -n $(WORKERS) --dist loadfile --ledger tests/claims
