@@ -1,8 +1,13 @@
 """`make execute` gives the same file on every run, and leaves a page with an error alone."""
 
+import sys
+from pathlib import Path
+
 import execute
 import nbformat
 import pytest
+
+import ganlab
 
 CELLS = {
     "prose": nbformat.v4.new_markdown_cell("# A page"),
@@ -74,5 +79,8 @@ def test_the_set_up_cell_is_replaced_not_repeated():
 
 def test_the_set_up_cell_does_nothing_outside_colab():
     source = execute.setup_source()
-    assert "ganlab[torch] @ git+https://" in source
+    assert "https://github.com/" in source
+    assert f"--branch=v{ganlab.__version__}" in source, "the package of this very version"
+    here, packages = Path.cwd(), set(sys.modules)
     exec(compile(source, "set-up cell", "exec"), {})
+    assert (Path.cwd(), set(sys.modules)) == (here, packages)

@@ -21,14 +21,20 @@ ROOT = Path(__file__).resolve().parents[2]
 SETUP_TAG = "setup-colab"
 CELL_KEYS = ("tags", "mystnb", "jupyter")
 SETUP = """\
-# On Colab this installs the package of this book; anywhere else it does nothing.
+# On Colab this fetches the book with its package and stored studies; anywhere else it does nothing.
 import sys
 
 if "google.colab" in sys.modules:
+    import os
     import subprocess
 
-    package = "ganlab[torch] @ git+{repository}@v{version}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", package], check=True)
+    def run(*command):
+        subprocess.run(command, check=True)
+
+    if not os.path.exists("/content/ganlab"):
+        run("git", "clone", "-q", "--depth=1", "--branch=v{version}", "{repository}", "/content/ganlab")
+    run(sys.executable, "-m", "pip", "install", "-q", "/content/ganlab[torch]")
+    os.chdir("/content/ganlab/book")
 """
 
 

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
-import torch
 from scipy import stats
 from scipy.integrate import quad
-from torch import nn
 
 import ganlab as gl
 from ganlab.objectives import expressions, is_zero_sum, least_squares, rest_score
 from ganlab.primitives import relu, softplus
 
+torch = pytest.importorskip("torch", reason="the page trains networks")
+digits = pytest.importorskip("digits", reason="the study needs scikit-learn")
+nn = torch.nn
 STUDY = Path(__file__).resolve().parents[2] / "book" / "studies" / "d_steps.py"
 SATURATING, NONSATURATING = gl.OBJECTIVES["saturating"], gl.OBJECTIVES["nonsaturating"]
 
@@ -698,61 +699,30 @@ def test_some_runs_follow_the_ideal_story_and_others_starve_or_run_away(study):
 
 @claim("J-15")
 def test_the_digits_of_a_small_gan_are_no_copies_and_no_gaussian():
-    from sklearn.datasets import load_digits
-    from sklearn.linear_model import LogisticRegression
-
-    images, labels = load_digits(return_X_y=True)
-    data = torch.tensor(images / 8 - 1, dtype=torch.float32)
-    neighbours = torch.cdist(data, data).fill_diagonal_(torch.inf).min(dim=1).values
-    judge = LogisticRegression(C=10, max_iter=5000).fit(data[::2].numpy(), labels[::2])
-
-    def copies(samples):
-        return (torch.cdist(samples, data).min(dim=1).values < neighbours.median() / 2).sum().item()
-
-    def sure(samples):
-        return np.mean(judge.predict_proba(np.asarray(samples)).max(axis=1) > 0.9)
-
-    random = np.random.default_rng(0)
-    gauss = random.multivariate_normal(data.numpy().mean(axis=0), np.cov(data.numpy().T), 2000).clip(-1, 1)
-    assert judge.score(data[1::2].numpy(), labels[1::2]) > 0.9
-    assert (
-        copies(data[:200] + 0.05 * torch.randn(200, 64, generator=torch.Generator().manual_seed(0))) == 200
-    )  # a memory is caught
-    for seed in range(2):
-        drawn = train_on_digits(data, seed)
-        assert copies(drawn[:200]) <= 2
-        assert torch.cdist(drawn, data).min(dim=1).values.median() > neighbours.median()
-        assert sure(gauss) + 0.05 < sure(drawn) < sure(data[1::2])
-        assert np.bincount(judge.predict(drawn.numpy()), minlength=10).min() >= 20
-
-
-def train_on_digits(data, seed, steps=1800):
-    """The page's digit GAN, for fewer rounds; returns 2000 samples of the averaged generator."""
-    torch.manual_seed(seed)
+    """Over ten stored seeds, and one of them trained again here."""
+    record = json.loads(Path(digits.__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    text = Path(digits.__file__).read_bytes().replace(b"\r\n", b"\n")
+    assert record["script"] == hashlib.sha256(text).hexdigest(), "run `python book/studies/digits.py` again"
+    rows = record["rows"]
+    assert len(rows) == record["settings"]["seeds"] == 10
+    assert sum(row["copies"] for row in rows) <= 5  # of 20,000
+    assert all(row["distance"] > 1 for row in rows)
+    assert all(record["gaussian"] + 0.1 < row["sure"] < record["real"] - 0.1 for row in rows)
     torch.set_num_threads(1)
+    data, labels = digits.load()
+    judge, seed = digits.judge_of(data, labels), 3
+    assert judge.score(data[1::2].numpy(), labels[1::2]) > 0.9
+    again = digits.measure(digits.train(data, seed), data, judge)
+    assert again["copies"] <= 5
+    assert again["rarest"] >= 50  # all ten digits are drawn
+    for what, margin in (("distance", 0.05), ("sure", 0.05)):
+        stored = [row[what] for row in rows]
+        assert min(stored) - margin < again[what] < max(stored) + margin
 
-    def net(n_in, n_out, *last):
-        layers = [
-            nn.Linear(n_in, 128),
-            nn.LeakyReLU(0.2),
-            nn.Linear(128, 128),
-            nn.LeakyReLU(0.2),
-            nn.Linear(128, n_out),
-        ]
-        return nn.Sequential(*layers, *last)
 
-    generator, critic, average = net(16, 64, nn.Tanh()), net(64, 1), net(16, 64, nn.Tanh())
-    average.load_state_dict(generator.state_dict())
-    adam = {net: torch.optim.Adam(net.parameters(), 1e-3, betas=(0.5, 0.999)) for net in (critic, generator)}
-    f = NONSATURATING
-    for _ in range(steps):
-        for player in (critic, generator):
-            fake, real = critic(generator(torch.randn(64, 16))), critic(data[torch.randint(len(data), (64,))])
-            gain = f.f1(real).mean() + f.f2(fake).mean() if player is critic else f.f3(fake).mean()
-            adam[player].zero_grad()
-            (-gain).backward(inputs=list(player.parameters()))
-            adam[player].step()
-        for slow, fast in zip(average.parameters(), generator.parameters(), strict=True):
-            slow.data.lerp_(fast.data, 0.005)
-    with torch.no_grad():
-        return average(torch.randn(2000, 16))
+def test_the_measure_of_copies_catches_a_memory():
+    data, labels = digits.load()
+    noise = 0.05 * torch.randn(200, 64, generator=torch.Generator().manual_seed(0))
+    memory = digits.measure(data[:200] + noise, data, digits.judge_of(data, labels))
+    assert memory["copies"] == 200
+    assert memory["distance"] < 0.5
