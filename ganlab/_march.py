@@ -4,7 +4,7 @@ import numpy as np
 
 LIMIT = 1e9  # beyond this a trajectory counts as diverged, long before floats overflow
 CHUNK, SINGLE_CHUNK = 128, 1024  # steps between two checks; a chunk that fails is replayed step by step
-FINISHED, DIVERGED, LEFT = "finished", "diverged", "left the domain"
+FINISHED, DIVERGED, LEFT, STIFF = "finished", "diverged", "left the domain", "too stiff"
 
 
 def march(game, method, h, play, z, single, steps, saved):

@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.integrate import DOP853
 
-from ganlab._march import DIVERGED, FINISHED, LEFT, LIMIT
+from ganlab._march import DIVERGED, FINISHED, LEFT, LIMIT, STIFF
 
 TINY = 1e-300  # an absolute tolerance that is never felt
+PATIENCE = 50_000  # solver steps between two losses; a smooth field needs hundreds
 NEAR = 1e-3  # a flow that blows up this close to the end of the domain has reached that end
 
 
@@ -37,12 +38,12 @@ def solve(game, z, times, rtol, atol):
     while row < len(times) and active.any():
         with np.errstate(all="ignore"):  # trial steps may look outside the domain
             solver = DOP853(_velocity(game, active), now, z.ravel(), times[-1], rtol=rtol, atol=atol)
-            row, gone = _advance(solver, times, states, row, active)
+            row, gone, stiff = _advance(game, solver, times, states, row, active)
         now, z = solver.t, solver.y.reshape(z.shape)
         stopped[gone] = now
         room = [np.minimum(a - low, high - a) for a, (low, high) in zip(z, game.domain, strict=True)]
         near = np.min(room, axis=0) < NEAR
-        status[gone] = np.where(near, LEFT, DIVERGED)[gone]
+        status[gone] = STIFF if stiff else np.where(near, LEFT, DIVERGED)[gone]
         active &= ~gone
     states[row:] = z
     for i, wall in enumerate(game.walls):  # the solver oversteps a wall by its tolerance
@@ -50,21 +51,29 @@ def solve(game, z, times, rtol, atol):
     return np.moveaxis(states, 1, 2), stopped, status.astype(str)
 
 
-def _advance(solver, times, states, row, active):
-    """Step the solver to the end or until a trajectory is lost; store the wanted times; say which was lost."""
+def _advance(game, solver, times, states, row, active):
+    """Step until the end or until a trajectory is lost, and store the wanted times; say which, and if to stiffness."""
     gone, shape = np.zeros_like(active), states.shape[1:]
-    while solver.status == "running":
+    for _ in range(PATIENCE):
         solver.step()
         if solver.status == "failed":  # the step size shrank to nothing: the fastest trajectory blows up here
-            speed = np.max(np.abs(solver.fun(solver.t, solver.y).reshape(shape)), axis=0)
-            gone[np.argmax(np.where(active, speed, -1.0))] = True
-            break
+            gone[_most(solver.fun(solver.t, solver.y).reshape(shape), active)] = True
+            return row, gone, False
         ready = np.searchsorted(times, solver.t, side="right")
         if ready > row:
             dense = solver.dense_output()(times[row:ready])
             states[row:ready] = np.moveaxis(dense.reshape(*shape, -1), -1, 0)
             row = ready
         gone = active & (np.max(np.abs(solver.y.reshape(shape)), axis=0) > LIMIT)
-        if gone.any():
-            break
-    return row, gone
+        if gone.any() or solver.status == "finished":
+            return row, gone, False
+    # An explicit solver's step is bounded by the largest rate of the field: that trajectory holds up all others.
+    z = solver.y.reshape(shape)
+    rates = game._compile(list(game.jacobian_rows))(*z)
+    gone[_most(np.array([np.broadcast_to(rate, z[0].shape) for rate in rates]), active)] = True
+    return row, gone, True
+
+
+def _most(values, active):
+    """Index of the active trajectory with the largest of all `values`."""
+    return np.argmax(np.where(active, np.max(np.abs(values), axis=0), -1.0))

@@ -26,7 +26,7 @@ class Trajectory:
     states : (m, dim) or (m, n, dim) array
         Saved states, of one start or of `n`. A trajectory that stopped early stays at its last good state.
     status : str or (n,) array of str
-        "finished", "diverged" or "left the domain".
+        "finished", "diverged", "left the domain", or (the flow) "too stiff" for an explicit solver.
     stopped : float or (n,) array
         When it stopped (its last good time).
     steps : (m,) array or None

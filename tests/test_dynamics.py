@@ -358,3 +358,12 @@ def test_rounding_does_not_carry_a_multiplicative_density_across_zero():
     assert set(path.status) == {"finished"}
     assert np.all(path.states[..., 1] > 0)
     assert np.max(path.radius[-1]) < 1e-6
+
+
+def test_a_stiff_start_gives_up_and_lets_the_others_go_on():
+    """At D = 5e-6 the critic relaxes at rate p_d / D^2 = 2e9: an explicit solver would need 1e10 steps."""
+    starts = [(1e-6, 1e4), (0.75, 0.9)]
+    path = flow(pointwise("saturating", p_d=0.05, repair="multiply"), starts, T=400, points=5)
+    assert path.status.tolist() == ["too stiff", "finished"]
+    assert path.stopped[0] < 1
+    assert path.radius[-1, 1] < 1e-6

@@ -31,10 +31,12 @@ if "google.colab" in sys.modules:
     def run(*command):
         subprocess.run(command, check=True)
 
-    if not os.path.exists("/content/ganlab"):
-        run("git", "clone", "-q", "--depth=1", "--branch=v{version}", "{repository}", "/content/ganlab")
-    run(sys.executable, "-m", "pip", "install", "-q", "/content/ganlab[torch]")
-    os.chdir("/content/ganlab/book")
+    here = "/content/ganlab"
+    if not os.path.exists(here):
+        edition = ["--depth=1", "--branch=v{version}"]
+        run("git", "clone", "-q", *edition, "{repository}", here)
+    run(sys.executable, "-m", "pip", "install", "-q", f"{{here}}[torch]")
+    os.chdir(f"{{here}}/book")
 """
 
 
