@@ -6,9 +6,9 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; lines al
 import matplotlib.pyplot as plt
 import numpy as np
 
+from ganlab._animation import Animation, animate
 from ganlab._canvas import COLOURS, DASHES, NAMES, window_of
 from ganlab._symbolic import to_numpy
-from ganlab.animation import Animation, animate
 from ganlab.checks import InputError, number, numbers
 from ganlab.objectives import get
 from ganlab.theory import conditions, constants
