@@ -66,7 +66,7 @@ def test_a_claim_shows_its_status_its_test_and_its_place(tmp_path):
         r"x_1 \in (0,1)",
         "says three.",
         'href="https://github.com/a/b/blob/main/tests/test_x.py#L3"',
-        "1 claim: 1 proved by tests that pass",
+        "1 claim: 1 held by tests that pass",
         "ledger.js",
     ):
         assert part in html, part

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import sympy as sp
+from lazy_torch import torch
 from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import norm
@@ -24,8 +25,6 @@ from ganlab import (
     symbolic_jacobian,
 )
 from ganlab.objectives import rest_score
-
-torch = pytest.importorskip("torch")
 
 every = pytest.mark.parametrize("name", OBJECTIVES)
 STATES = [(1.0, 0.9), (0.5, -1.5), (-0.7, 0.2), (-1.1, -0.4)]

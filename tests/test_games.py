@@ -8,12 +8,11 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lazy_torch import torch
 
 from ganlab import OBJECTIVES, Game, InputError, NoEquilibrium, Objective, bilinear, pointwise, quadratic, simulate
 from ganlab.objectives import identity, rest_score
 from ganlab.primitives import sigmoid
-
-torch = pytest.importorskip("torch")
 
 quick = settings(max_examples=15, deadline=None, derandomize=True)
 every = pytest.mark.parametrize("name", OBJECTIVES)

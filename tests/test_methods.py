@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from lazy_torch import torch
 from scipy.special import expit
 
 from ganlab import (
@@ -20,8 +21,6 @@ from ganlab import (
     quadratic,
     simulate,
 )
-
-torch = pytest.importorskip("torch")
 
 GAMMA, H, START, STEPS = 0.3, 0.15, np.array([1.1, -0.6]), 25
 GAME = dirac_gan("saturating", R1(GAMMA))

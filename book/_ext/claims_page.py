@@ -136,7 +136,7 @@ class ClaimsOf(_ClaimDirective):
             return []
         passed = sum(ledger.tests_of(results, claim.id)[1] == "passed" for claim in mine)
         cited = sum(claim.status == "CITED" for claim in mine)
-        title = f"{len(mine)} claim{'s' * (len(mine) > 1)}: {passed} proved by tests that pass" + (
+        title = f"{len(mine)} claim{'s' * (len(mine) > 1)}: {passed} held by tests that pass" + (
             f", {cited} cited" if cited else ""
         )
         box = nodes.admonition(classes=["dropdown", "claims-of"])
