@@ -11,7 +11,8 @@ from ganlab.games import Game, bilinear, pointwise, quadratic
 from ganlab.jacobians import eigenvalues, jacobian, numeric_jacobian, symbolic_eigenvalues, symbolic_jacobian
 from ganlab.methods import METHODS
 from ganlab.objectives import OBJECTIVES, Objective, label_smoothing, least_squares
+from ganlab.reports import report
 from ganlab.stability import largest_stable_step, lyapunov, multipliers, spectral_radius, verdict
-from ganlab.theory import conditions, report
+from ganlab.theory import conditions
 
 __version__ = "2026.1.0"

@@ -29,6 +29,7 @@ FLOORS = {
     "dirac": 5,
     "stability": 5,
     "atlas": 6,
+    "reports": 6,
     "plots": 6,
 }
 # Which heavy package may be imported where: anywhere inside, or only inside a function.
