@@ -150,4 +150,11 @@ def eigenvalues(game):
 
 
 def ordered(values):
+    """Return eigenvalues sorted by falling real part, then by imaginary part, so that two runs list them alike.
+
+    Examples
+    --------
+    >>> ordered(np.array([-1.0, 2.0, 0.5])).tolist()
+    [2.0, 0.5, -1.0]
+    """
     return np.array(sorted(values, key=lambda v: (-round(v.real, 12), v.imag)))
