@@ -78,7 +78,7 @@ aria-label="{escape(alt)}" style="width:100%;max-width:460px;color:inherit">
 <rect width="{width}" height="{height}" fill="none" stroke="currentColor" stroke-opacity="0.4"/>
 <text x="{width / 2:.0f}" y="{height + 20}" text-anchor="middle" fill="currentColor" font-size="14">{across}</text>
 <text x="-14" y="{height / 2:.0f}" text-anchor="middle" fill="currentColor" font-size="14">{up}</text>
-<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="1.5" stroke-opacity="0.7"/>
+<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="1.8"/>
 <path d="M{rx - 6:.1f} {ry:.1f}h12M{rx:.1f} {ry - 6:.1f}v12" stroke="currentColor" stroke-width="2"/>
 <circle class="ganlab-dot" r="6" fill="{COLOURS[1]}"><animateMotion dur="{seconds:g}s" repeatCount="indefinite" \
 calcMode="linear" values="{";".join(points)}"/></circle>
