@@ -1,8 +1,11 @@
 """What every pytest run of the course needs: honest, quick notebook kernels."""
 
+import gc
 import os
 import shutil
 import tempfile
+
+import pytest
 
 # pytester: tests/test_claims.py runs the ledger's plugin on small made-up repositories.
 pytest_plugins = ["pytester", "ledger_plugin"]
@@ -15,6 +18,22 @@ def pytest_configure(config):
         sockets = tempfile.mkdtemp(prefix="ganlab-nbval-")
         config.add_cleanup(lambda: shutil.rmtree(sockets, ignore_errors=True))
         _mend_nbval(sockets)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Keep the garbage collector out of docstring examples.
+
+    SymPy drops a compiled function's source from linecache when that function is collected, and doctest walks through
+    linecache: a collection in between is a KeyError that has nothing to do with the example.
+    """
+    if not isinstance(item, pytest.DoctestItem):
+        return (yield)
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def _mend_nbval(sockets):
