@@ -382,6 +382,18 @@ def test_adams_orbit_with_r1_is_seven_steps_wide():
     assert [adams_orbit(game, lr, 40000) for lr in (0.01, 0.002)] == pytest.approx([7.4, 7.4], abs=0.05)
 
 
+@pytest.mark.claim("ATLAS-09", page="atlas")
+def test_some_of_adams_words_change_with_the_last_digits_of_the_start():
+    """The page warns that Adam's rows are not robust; plain steps with R1 have one fate."""
+    nudges = np.random.default_rng(0).uniform(-1e-8, 1e-8, (8, 2))
+    fragile = [
+        atlas.cell(*place, "Adam") for place in (("least_squares", "WGAN-GP"), ("maximum_likelihood", "consensus"))
+    ]
+    assert any(len({cell.fate(1 + nudge) for nudge in nudges}) > 1 for cell in fragile)
+    plain = atlas.cell("saturating", "R1", "simultaneous")
+    assert {plain.fate(1 + nudge) for nudge in nudges} == {"rest"}
+
+
 # The stable cells whose run from (1, 1) does not arrive; the rest of the 534 do. The outcomes are stable under a
 # change of the start by 1e-8.
 LOCAL_ONLY = {
