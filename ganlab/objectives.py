@@ -60,6 +60,7 @@ class Objective:
     link: Callable = identity
     name: str = "custom"
     source: str = ""
+    compares = False  # the generator's gain does not look at the scores of the data
 
     def __post_init__(self):
         for name in ("f1", "f2", "f3"):
@@ -67,6 +68,28 @@ class Objective:
                 raise InputError(f"{name} must be a function of the score t, got {getattr(self, name)!r}")
         if self.link not in (sigmoid, identity):
             raise InputError("link must be ganlab.primitives.sigmoid or ganlab.objectives.identity")
+
+    def d_gain(self, real, fake):
+        """Return what the discriminator raises, ``J``, averaged over the last axis of the two arrays of scores.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> float(OBJECTIVES["wasserstein"].d_gain(np.array([2.0, 4.0]), np.array([1.0])))
+        2.0
+        """
+        return self.f1(real).mean(-1) + self.f2(fake).mean(-1)
+
+    def g_gain(self, real, fake):
+        """Return what the generator raises, ``I``; the scores of the data are not used (see `ganlab.relativistic`).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> float(OBJECTIVES["wasserstein"].g_gain(None, np.array([1.0, 2.0])))
+        1.5
+        """
+        return self.f3(fake).mean(-1)
 
     def __repr__(self):
         return f"Objective {self.name!r} (D = {'sigmoid(score)' if self.link is sigmoid else 'score'})"

@@ -1,0 +1,46 @@
+"""Where a run computes."""
+
+import torch
+
+from ganlab.checks import InputError
+
+__all__ = ["find_device"]
+
+
+def find_device(device="auto", local_rank=0):
+    """Return the device of that name; "auto" is a GPU if there is one.
+
+    A device that is not there is an error and never a silent return to the CPU.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto", "cpu", "cuda", "cuda:1", "mps".
+    local_rank : int
+        Which GPU "auto" and "cuda" mean, when torchrun has started several processes.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    InputError
+        If there is no such device; the message lists those that there are.
+
+    Examples
+    --------
+    >>> find_device("cpu")
+    device(type='cpu')
+    """
+    there = ["cpu"] + [f"cuda:{k}" for k in range(torch.cuda.device_count())]
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    if str(device) == "auto":
+        device = "cuda" if torch.cuda.device_count() else "cpu"
+    if str(device) == "cuda":
+        device = f"cuda:{local_rank}"
+    if str(device) not in there:
+        raise InputError(
+            f"there is no device {str(device)!r} on this machine: choose auto or one of {', '.join(there)}"
+        )
+    return torch.device(device)

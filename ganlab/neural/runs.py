@@ -1,0 +1,255 @@
+"""A training run: two networks, data, a recipe, and how far it has come. `ganlab.neural.training.train` trains it."""
+
+import copy
+import dataclasses
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ganlab.checks import InputError, whole
+from ganlab.neural import parallel
+from ganlab.neural._scores import scores
+from ganlab.neural.devices import find_device
+from ganlab.neural.draws import Draws
+from ganlab.neural.game_terms import GAME_TERMS
+from ganlab.neural.minibatch import give_rng, pack
+from ganlab.neural.penalties import PENALTIES, clip_weights, warn_if_batch_norm
+from ganlab.neural.recipes import PLAYERS, SCHEDULES, Recipe
+from ganlab.neural.unrolled import look_ahead
+from ganlab.relativistic import find
+
+__all__ = ["DivergedError", "Run"]
+
+
+class DivergedError(ArithmeticError):
+    """Training left the finite numbers; the message names the step and the quantity."""
+
+
+@dataclass(eq=False, repr=False)
+class Run:
+    """A training run: two networks, data, a recipe, and how far it has come.
+
+    Parameters
+    ----------
+    G, D : torch.nn.Module
+        Generator (noise of shape (B, latent) to samples) and critic (samples to one score each, no sigmoid); both
+        stacks of S networks (`ganlab.neural.models.mlp`) if `seed` is a sequence.
+    data : tensor (N, ...) or a data set of `ganlab.data`
+        A data set is sampled `points` times, the same points for every seed.
+    recipe : Recipe
+    seed : int or sequence of int
+        Of batches and noise.
+    device : str
+        See `ganlab.neural.devices.find_device`.
+    points : int
+        How many samples of a data set to keep.
+
+    Raises
+    ------
+    InputError
+        If data, batch, processes and networks do not fit together.
+
+    Examples
+    --------
+    >>> from ganlab.data import ring
+    >>> from ganlab.neural.models.mlp import mlp
+    >>> from ganlab.neural.training import train
+    >>> run = Run(mlp(2, 2), mlp(2, 1), ring(), Recipe(steps=2), device="cpu")
+    >>> [record.step for record in train(run)]
+    [1, 2]
+    """
+
+    G: torch.nn.Module
+    D: torch.nn.Module
+    data: object
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: object = 0
+    device: object = "auto"
+    points: int = 100_000
+    step: int = field(default=0, init=False)
+
+    def __post_init__(self):
+        recipe, self.device = self.recipe, find_device(self.device, parallel.join())
+        self.rng = Draws(self.seed, self.device, parallel.rank(), parallel.world())
+        self.dtype = next(self.G.parameters()).dtype
+        self.data = _tensor(self.data, self.points).to(self.device, self.dtype)
+        self.objective = find(recipe.objective)
+        if self.objective.compares:  # with a mean that spans all processes
+            self.objective = dataclasses.replace(self.objective, mean=lambda t: parallel.average(t.mean(-1)))
+        self.n = _share_of_batch(recipe, len(self.data), self.rng)
+        layout = torch.channels_last if recipe.channels_last else torch.preserve_format
+        for player in (self.G, self.D):
+            player.to(self.device, memory_format=layout).train()
+            parallel.broadcast(player)
+        self.ema = copy.deepcopy(self.G).requires_grad_(False).eval() if recipe.ema else self.G
+        give_rng(self.G, self.rng)
+        give_rng(self.D, self.rng)
+        if recipe.penalties:
+            warn_if_batch_norm(self.D)
+        self.opt_G = _optimizer(self.G, recipe, recipe.lr_g or recipe.lr)
+        self.opt_D = _optimizer(self.D, recipe, recipe.lr)
+        _try_out(self)
+
+    def __repr__(self):
+        sizes = " and ".join(f"{sum(p.numel() for p in player.parameters()):,}" for player in (self.G, self.D))
+        seeds = f"{len(self.rng.seeds)} seeds" if self.rng.stacked else f"seed {self.seed}"
+        return f"Run at step {self.step} of {self.recipe.steps}: {sizes} weights, {seeds}, {self.device}, {self.recipe}"
+
+    @contextmanager
+    def turn(self):
+        """Set up everything that depends on the step; layers that use torch's global generator repeat, too."""
+        done = self.step / max(self.recipe.steps, 1)
+        rate = SCHEDULES[self.recipe.schedule](done)
+        self.opt_D.param_groups[0]["lr"] = rate * self.recipe.lr
+        self.opt_G.param_groups[0]["lr"] = rate * (self.recipe.lr_g or self.recipe.lr)
+        self.noise = self.recipe.instance_noise * max(0.0, 1 - done / self.recipe.noise_until)
+        self.rng.at(self.step)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.rng.generators[0].initial_seed() + self.rng.rank)
+            yield
+
+    def autocast(self):
+        """Forward passes in bfloat16, if the recipe says so."""
+        bf16 = self.recipe.precision == "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16) if bf16 else nullcontext()
+
+    def batch(self):
+        """Draw real samples, ready for D, and the noise for as many fakes."""
+        real = self.data[self.rng.integers(len(self.data), self.n)]
+        return self.prepare(real), self.rng.normal(self.n, self.recipe.latent).to(self.dtype)
+
+    def prepare(self, x):
+        """Make samples into what D sees: with instance noise, and packed."""
+        if self.noise:
+            x = x + self.noise * self.rng.normal_like(x)
+        return pack(x, self.recipe.pack) if self.recipe.pack > 1 else x
+
+    def penalty(self, k, real, fake, z):
+        """What D pays at the k-th of its steps."""
+        lazy, paid = self.recipe.lazy, self.game_terms("D", real, z)
+        if (self.step * self.recipe.n_critic + k) % lazy == 0:
+            for name, weight in self.recipe.penalties.items():
+                term = name if callable(name) else PENALTIES[name]
+                paid = paid + lazy * weight * term(self.D, real, fake, self.rng)
+        return paid
+
+    def game_terms(self, player, real, z):
+        """What `player` pays for the gradients of the whole game."""
+        mine = ((name, weight) for name, weight in self.recipe.game_terms.items() if player in PLAYERS[name])
+        return sum(weight * GAME_TERMS[name](self.G, self.D, self.objective, real, z) for name, weight in mine)
+
+    def clip(self):
+        """Clamp the critic's weights, if the recipe says so."""
+        if self.recipe.clip is not None:
+            clip_weights(self.D, self.recipe.clip)
+
+    def critic(self, real, fake):
+        """The critic whose scores the generator raises."""
+        r = self.recipe
+        if r.unroll == 0:
+            return self.D
+        return look_ahead(self.D, self.objective, real, fake, r.unroll, r.unroll_lr, r.unroll_through)
+
+    def check(self, player, gain):
+        """Return the length of the gradient, one a seed; stop before what is not finite can reach the weights."""
+        axis = 1 if self.rng.stacked else 0
+        squares = [p.grad.flatten(axis).square().sum(-1) for p in player if p.grad is not None]
+        norm = torch.stack(squares).sum(0).sqrt()
+        if self.step % self.recipe.check_every == 0 and not torch.isfinite(norm).any():
+            who = "discriminator" if player[0] is next(self.D.parameters()) else "generator"
+            raise DivergedError(
+                f"step {self.step}: the {who}'s gradient is not finite (gain {gain.detach().mean():.3g}); "
+                f"the weights of step {self.step} are untouched. Lower lr or raise the penalty")  # fmt: skip
+        return norm
+
+    @torch.no_grad()
+    def average(self):
+        """Move the averaged generator towards the present one; its buffers follow at once."""
+        if self.ema is self.G:
+            return
+        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.G.parameters()), 1 - decay)
+        for mine, theirs in zip(self.ema.buffers(), self.G.buffers(), strict=True):
+            mine.copy_(theirs)
+
+    @torch.no_grad()
+    def sample(self, n=2500, seed=0, averaged=True):
+        """Draw samples from the generator, by default from the averaged one.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+            Which samples; the same for every step of training, so that a film shows the same noise.
+        averaged : bool
+
+        Returns
+        -------
+        array (n, ...), or (S, n, ...) for a stack
+        """
+        G = self.ema if averaged else self.G
+        seeds = [seed] * len(self.rng.seeds) if self.rng.stacked else seed
+        z = Draws(seeds, self.device).at("sample").normal(whole("n", n), self.recipe.latent).to(self.dtype)
+        training = G.training
+        samples = G.eval()(z)
+        G.train(training)
+        return samples.cpu().numpy()
+
+
+def _optimizer(player, recipe, lr):
+    """The optimiser in its fused or grouped form, which is quicker than one loop a parameter."""
+    parameters = list(player.parameters())
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr, alpha=recipe.betas[1], foreach=True)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr, fused=True)
+    return torch.optim.Adam(parameters, lr, betas=tuple(recipe.betas), fused=True)
+
+
+def _tensor(data, points):
+    """The data as one tensor of finite floats."""
+    if hasattr(data, "sample"):
+        data = data.sample(whole("points", points), np.random.default_rng(0))
+    data = torch.as_tensor(data)
+    if not data.is_floating_point() or data.ndim < 2:
+        raise InputError(f"data must be floats of shape (N, ...), got {data.dtype} of shape {tuple(data.shape)}")
+    if not torch.isfinite(data).all():
+        raise InputError(f"data must be finite: {int((~torch.isfinite(data)).sum())} of {data.numel()} numbers are not")
+    return data
+
+
+def _share_of_batch(recipe, points, rng):
+    """How many samples this process draws at a time."""
+    if recipe.batch % rng.world:
+        raise InputError(f"batch {recipe.batch} cannot be shared by {rng.world} processes: "
+                         f"take {recipe.batch // rng.world * rng.world or rng.world}")  # fmt: skip
+    if points < recipe.batch * recipe.pack:
+        raise InputError(f"0 batches: there are {points} samples, and a batch needs {recipe.batch * recipe.pack}; "
+                         "lower batch or pack, or repeat the data")  # fmt: skip
+    if recipe.game_terms and (recipe.pack > 1 or recipe.instance_noise):
+        raise InputError("game_terms work on plain samples: leave out pack and instance_noise")
+    return recipe.batch // rng.world * recipe.pack
+
+
+@torch.no_grad()
+def _try_out(run):
+    """Send one batch of zeros through both networks, so that what does not fit is said before training."""
+    z = torch.zeros(
+        *[len(run.rng.seeds)] * run.rng.stacked, run.n, run.recipe.latent, device=run.device, dtype=run.dtype
+    )
+    try:
+        run.G.eval(), run.D.eval()
+        fake = run.G(z)
+        if fake.shape[1 + run.rng.stacked :] != run.data.shape[1:]:
+            raise InputError(f"G makes samples of shape {tuple(fake.shape[1:])}, data have {tuple(run.data.shape[1:])}")
+        scores(run.D, pack(fake, run.recipe.pack))
+    except RuntimeError as error:
+        raise InputError(
+            f"G and D do not fit noise {tuple(z.shape)} and data {tuple(run.data.shape)}: {error}"
+        ) from None
+    finally:
+        run.G.train(), run.D.train()
+    if run.recipe.batch == 1 and (run.rng.stacked or any("BatchNorm" in type(m).__name__ for m in run.D.modules())):
+        raise InputError("batch 1 has no batch statistics and cannot be stacked: take batch 2 or more")
