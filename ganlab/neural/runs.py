@@ -78,6 +78,7 @@ class Run:
         self.objective = find(recipe.objective)
         if self.objective.compares:  # with a mean that spans all processes
             self.objective = dataclasses.replace(self.objective, mean=lambda t: parallel.average(t.mean(-1)))
+        self.compares = self.objective.compares or recipe.unroll > 0
         self.n = _share_of_batch(recipe, len(self.data), self.rng)
         layout = torch.channels_last if recipe.channels_last else torch.preserve_format
         for player in (self.G, self.D):
@@ -106,8 +107,10 @@ class Run:
         self.opt_G.param_groups[0]["lr"] = rate * (self.recipe.lr_g or self.recipe.lr)
         self.noise = self.recipe.instance_noise * max(0.0, 1 - done / self.recipe.noise_until)
         self.rng.at(self.step)
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.rng.generators[0].initial_seed() + self.rng.rank)
+        on_gpu = self.device.type == "cuda"
+        with torch.random.fork_rng([self.device] if on_gpu else []):
+            theirs = torch.cuda.default_generators[self.device.index] if on_gpu else torch.default_generator
+            theirs.manual_seed(self.rng.generators[0].initial_seed() + self.rng.rank)
             yield
 
     def autocast(self):
@@ -144,6 +147,11 @@ class Run:
         """Clamp the critic's weights, if the recipe says so."""
         if self.recipe.clip is not None:
             clip_weights(self.D, self.recipe.clip)
+
+    def g_gain(self, real, fake):
+        """What the generator raises. One that looks ahead lowers all of J: the critic ahead depends on its fakes."""
+        objective = self.objective
+        return -objective.d_gain(real, fake) if self.recipe.unroll else objective.g_gain(real, fake)
 
     def critic(self, real, fake):
         """The critic whose scores the generator raises."""

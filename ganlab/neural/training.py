@@ -61,8 +61,8 @@ def train(run):
                 run.clip()
             with run.autocast():
                 critic = run.critic(real, fake)  # D itself, or D some steps ahead
-                t_data = scores(critic, real) if objective.compares else None
-                g_gain = objective.g_gain(t_data, scores(critic, fake))
+                t_data = scores(critic, real) if run.compares else None
+                g_gain = run.g_gain(t_data, scores(critic, fake))
             g_norm = ascend(run, run.opt_G, g_gain - run.game_terms("G", real, z))
             run.average()
             run.step += 1

@@ -184,7 +184,7 @@ def unstack(network, s):
     layers = []
     for layer in network:
         if isinstance(layer, StackedLinear):
-            single = nn.utils.skip_init(nn.Linear, *layer.weight.shape[1:])
+            single = nn.utils.skip_init(nn.Linear, *layer.weight.shape[1:], dtype=layer.weight.dtype)
             single.weight.copy_(layer.weight[s].T)
             single.bias.copy_(layer.bias[s, 0])
         else:
