@@ -1,0 +1,66 @@
+"""Small networks: drawn from their seed, alone or as stacks that compute the same."""
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from ganlab.checks import InputError  # noqa: E402
+from ganlab.neural.models.mlp import ACTIVATIONS, Maxout, mlp, stack, unstack  # noqa: E402
+
+
+def test_the_same_seed_draws_the_same_weights_and_nothing_global():
+    state = torch.random.get_rng_state()
+    a, b, c = mlp(2, 1, seed=1), mlp(2, 1, seed=1), mlp(2, 1, seed=2)
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    assert not torch.equal(a[0].weight, c[0].weight)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_default_weights_have_the_law_of_torchs_own_layers():
+    weight = mlp(400, 400, hidden=(), seed=0)[0].weight
+    assert weight.abs().max() <= 1 / math.sqrt(400)
+    assert weight.std().item() == pytest.approx(1 / math.sqrt(3 * 400), rel=0.02)
+
+
+def test_orthogonal_and_normal_weights_are_what_they_say():
+    weight = mlp(30, 30, hidden=(), init="orthogonal", gain=1.4)[0].weight
+    torch.testing.assert_close(weight @ weight.T, 1.96 * torch.eye(30), rtol=0, atol=1e-4)
+    layer = mlp(300, 300, hidden=(), init="normal", gain=0.02)[0]
+    assert layer.weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("keywords", [{"activation": name} for name in ACTIVATIONS] + [{"norm": "batch"}], ids=str)
+def test_a_stack_computes_what_its_members_compute(keywords):
+    seeds, x = (3, 1, 4), torch.randn(3, 7, 2, generator=torch.Generator().manual_seed(0))
+    together = mlp(2, 2, (6, 5), seed=seeds, **keywords)
+    for k, seed in enumerate(seeds):
+        alone = mlp(2, 2, (6, 5), seed=seed, **keywords)
+        torch.testing.assert_close(together(x)[k], alone(x[k]))
+        torch.testing.assert_close(unstack(together, k)(x[k]), alone(x[k]))
+
+
+def test_maxout_keeps_the_largest_of_its_pieces():
+    x = torch.randn(4, 3, 10, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(Maxout(5)(x), torch.stack([x[..., :5].max(-1).values, x[..., 5:].max(-1).values], dim=-1))
+
+
+def test_layers_come_in_the_order_asked_for():
+    names = [type(layer).__name__ for layer in mlp(2, 1, (4, 4), activation="tanh", norm="batch", dropout=0.5)]
+    assert names == ["Linear", "Tanh", "Dropout", "Linear", "BatchNorm", "Tanh", "Dropout", "Linear"]
+
+
+@pytest.mark.parametrize("keywords", [
+    {"inputs": 0}, {"outputs": 1.5}, {"hidden": (0,)}, {"activation": "gelu"}, {"norm": "layer"}, {"dropout": 1.0},
+    {"init": "he"}, {"seed": -1}, {"seed": ()},
+], ids=str)  # fmt: skip
+def test_bad_networks_are_refused(keywords):
+    with pytest.raises(InputError):
+        mlp(**{"inputs": 2, "outputs": 1, "hidden": (4, 4), **keywords})
+
+
+def test_networks_of_different_shapes_cannot_be_stacked():
+    with pytest.raises(InputError, match="one architecture"):
+        stack([mlp(2, 1, (4,)), mlp(2, 1, (5,))])
