@@ -8,13 +8,14 @@ import numpy as np
 
 from ganlab._animation import Animation, animate
 from ganlab._canvas import COLOURS, DASHES, NAMES, window_of
+from ganlab._film import film
 from ganlab._symbolic import to_numpy
 from ganlab.checks import InputError, number, numbers
 from ganlab.objectives import get
 from ganlab.theory import conditions, constants
 
-__all__ = ["COLOURS", "Animation", "abscissa_against_rate", "animate", "eigenvalue_plane", "phase_portrait",
-           "radius_against_step", "use_style"]  # fmt: skip
+__all__ = ["COLOURS", "Animation", "abscissa_against_rate", "animate", "cloud", "eigenvalue_plane", "film",
+           "phase_portrait", "radius_against_step", "strip", "use_style"]  # fmt: skip
 
 
 def use_style():
@@ -222,4 +223,91 @@ def radius_against_step(trajectories, log=True, ax=None):
     timed = all(path.steps is None for path in trajectories.values())
     ax.set(xlabel="time" if timed else "step", ylabel="distance from the rest point", yscale="log" if log else "linear")
     ax.legend()
+    return ax
+
+
+def cloud(samples, law=None, span=None, ax=None):
+    """Draw samples in the plane, over the modes of the law that they should follow.
+
+    Parameters
+    ----------
+    samples : (n, 2) array
+        Those that are not finite are left out.
+    law : Mixture, optional
+        Every mode gets a circle of three standard deviations, at least large enough to be seen.
+    span : float, optional
+        Half the width of the window around 0.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    matplotlib axes
+
+    Raises
+    ------
+    InputError
+        If the samples are not points of the plane.
+
+    Examples
+    --------
+    >>> from ganlab.data import ring
+    >>> cloud(ring().sample(100, np.random.default_rng(0)), ring()).get_aspect()
+    1.0
+    """
+    samples = np.asarray(samples)
+    if samples.ndim != 2 or samples.shape[1] != 2:
+        raise InputError(f"samples must have shape (n, 2), got {samples.shape}; take one seed out of a stack")
+    ax, far = _axes(ax), 1.25 * max(np.abs(law.modes).max() if law is not None else np.nanmax(np.abs(samples)), 1e-9)
+    span = far if span is None else number("span", span, 0, open_low=True)
+    if law is not None:
+        for (x, y), sd in zip(law.modes, np.broadcast_to(law.sds, len(law.modes)), strict=True):
+            ax.add_patch(plt.Circle((x, y), max(3 * sd, 0.035 * span), fill=False, color="#555555", linewidth=1.1))
+    ax.plot(*samples.T, ".", color=COLOURS[1], markersize=3, alpha=0.6)
+    ax.set(xlim=(-span, span), ylim=(-span, span), aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+    return ax
+
+
+def strip(groups, label="", reference=None, ax=None):
+    """Draw one row of dots a group, one dot a seed, with the median as a bar: the spread and not the best picture.
+
+    Parameters
+    ----------
+    groups : dict of str to sequence of float
+        From top to bottom; values that are not finite are counted beside their row.
+    label : str
+        Of the horizontal axis.
+    reference : float, optional
+        Where a dashed line stands: the noise floor, the ceiling, chance.
+    ax : matplotlib axes, optional
+
+    Returns
+    -------
+    matplotlib axes
+
+    Raises
+    ------
+    InputError
+        If there is no group or one is empty.
+
+    Examples
+    --------
+    >>> strip({"a": [1, 2, 2], "b": [3, 4, 5]}, "modes").get_xlabel()
+    'modes'
+    """
+    if not groups or not all(len(values) for values in groups.values()):
+        raise InputError("groups must name at least one sequence of values, and none may be empty")
+    ax = ax if ax is not None else plt.subplots(figsize=(5.6, 0.8 + 0.42 * len(groups)))[1]
+    if reference is not None:
+        ax.axvline(reference, color="#555555", linestyle="--", linewidth=1.2)
+    for row, values in enumerate(np.asarray(v, dtype=float) for v in groups.values()):
+        good, colour = values[np.isfinite(values)], COLOURS[row % len(COLOURS)]
+        ties = np.array([np.sum(good[:k] == value) for k, value in enumerate(good)])  # equal values side by side
+        ax.plot(good, row + 0.09 * np.where(ties % 2, ties + 1, -ties) / 2, "o", color=colour, markersize=4, alpha=0.7)
+        if len(good):
+            ax.plot([np.median(good)] * 2, [row - 0.32, row + 0.32], color=colour, linewidth=2.2)
+        if len(good) < len(values):
+            ax.annotate(f"{len(values) - len(good)} not finite", (1.0, row), xycoords=("axes fraction", "data"),
+                        ha="right", va="center", fontsize=9)  # fmt: skip
+    ax.set(yticks=range(len(groups)), yticklabels=list(groups), ylim=(len(groups) - 0.4, -0.6), xlabel=label)
+    ax.grid(axis="y", visible=False)
     return ax
