@@ -17,8 +17,8 @@ __all__ = ["GAME_TERMS", "consensus", "gradient_norm"]
 def gradient_norm(G, D, objective, real, z):
     """Return ``||grad_psi J||^2``, the squared norm of the critic's gain gradient (no factor 1/2).
 
-    Added to the **generator's** loss alone, with weight ``eta`` (0.5 in the authors' code): the generator moves to where
-    the critic has little left to gain.
+    Added to the **generator's** loss alone, with weight ``eta`` (0.5 in the authors' code): the generator moves to
+    where the critic has little left to gain.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def gradient_norm(G, D, objective, real, z):
 
     References
     ----------
-    Nagarajan and Kolter 2017, Gradient descent GAN optimization is locally stable, section 4.
+    Nagarajan and Kolter 2017, Gradient descent GAN optimization is locally stable.
 
     Examples
     --------

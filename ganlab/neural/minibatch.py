@@ -143,12 +143,15 @@ class MinibatchStdDev(nn.Module):
     def forward(self, x):
         axis = _feature_axis(x)
         size = self._size(x.shape[axis - 1])
-        share = average if self.group is None else torch.nn.Identity()
-        if size * (world() if self.group is None else 1) == 1:
+        whole_batch = self.group is None
+        if size * (world() if whole_batch else 1) == 1:
             self._tell("minibatch stddev of a single sample is the constant 1e-4: use a larger batch or group")
         rows = x.flatten(axis).unflatten(-2, (-1, size))  # (..., groups, size, everything of a sample)
-        mean = share(rows.mean(-2, keepdim=True))
-        deviation = (share((rows - mean).square().mean(-2)) + 1e-8).sqrt().mean(-1)
+        mean = rows.mean(-2, keepdim=True)
+        mean = average(mean) if whole_batch else mean
+        variance = (rows - mean).square().mean(-2)
+        variance = average(variance) if whole_batch else variance
+        deviation = (variance + 1e-8).sqrt().mean(-1)
         column = deviation.repeat_interleave(size, -1)
         return torch.cat([x, column.reshape(*column.shape, *[1] * -axis).expand_as(x.narrow(axis, 0, 1))], axis)
 
@@ -317,8 +320,9 @@ class BatchNorm(nn.BatchNorm1d):
                 return self._over_processes(x)
         # S networks of F features are one of S F features: torch's kernel is twice as fast as the formula
         side_by_side = x.movedim(-2, 0).flatten(1)
-        own = (self.running_mean, self.running_var, self.weight, self.bias)
-        y = F.batch_norm(side_by_side, *(t.reshape(-1) for t in own), self.training, self.momentum, self.eps)
+        mean, var = self.running_mean.view(-1), self.running_var.view(-1)  # never copies: they are updated in place
+        weight, bias = self.weight.reshape(-1), self.bias.reshape(-1)
+        y = F.batch_norm(side_by_side, mean, var, weight, bias, self.training, self.momentum, self.eps)
         return y.unflatten(1, (*x.shape[:-2], -1)).movedim(0, -2)
 
     def _over_processes(self, x):
@@ -368,10 +372,11 @@ class Dropout(nn.Module):
             return x
         if self.rng is None:
             raise InputError("Dropout needs random numbers to train: give_rng(net, Draws(seed)), or net.eval()")
-        u = self.rng.uniform_like(x)
-        if u.shape != x.shape:
-            raise InputError(f"rng draws for {len(self.rng.seeds)} networks at once, but the batch is {tuple(x.shape)}")
-        return x * (u >= self.p) / (1 - self.p)
+        seeds = self.rng.seeds if self.rng.stacked else ()
+        if len(seeds) != (len(x) if x.ndim in (3, 5) else 0):
+            raise InputError(f"a batch of shape {tuple(x.shape)} does not fit rng, {self.rng}: a stack of S networks "
+                             "needs Draws with S seeds, and one network Draws with one seed")  # fmt: skip
+        return x * (self.rng.uniform_like(x) >= self.p) / (1 - self.p)
 
 
 def give_rng(module, rng):

@@ -10,9 +10,8 @@ import os
 
 import torch
 import torch.distributed as dist
-from torch.distributed.nn.functional import all_reduce
 
-__all__ = ["average", "broadcast", "join", "rank", "same_everywhere", "sync_gradients", "world"]
+__all__ = ["average", "broadcast", "join", "leave", "rank", "same_everywhere", "sync_gradients", "world"]
 
 
 def rank():
@@ -53,8 +52,37 @@ def join():
     if "RANK" not in os.environ:
         return 0
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        # both where there is a GPU: the user may still choose the CPU
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def leave():
+    """Leave the other processes, at the end of a program that has joined them.
+
+    Examples
+    --------
+    >>> leave()
+    """
+    if "RANK" in os.environ and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes. Its gradient is the sum of theirs, and so on for every order.
+
+    torch.distributed.nn.functional.all_reduce is the same, but deprecated, and what is to follow it is not public.
+    """
+
+    @staticmethod
+    def forward(ctx, x):
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, slope):
+        return _Sum.apply(slope)
 
 
 def average(x):
@@ -70,14 +98,16 @@ def average(x):
     >>> average(torch.tensor(2.0))
     tensor(2.)
     """
-    return x if world() == 1 else all_reduce(x) / world()
+    return x if world() == 1 else _Sum.apply(x) / world()
 
 
 @torch.no_grad()
 def sync_gradients(parameters):
     """Replace the gradient of every parameter by its average over the processes, in one flat all-reduce.
 
-    A parameter without a gradient counts as zero: ranks that disagreed about which ones to send would mix them up.
+    A parameter that has a gradient on some ranks only counts as zero on the others: ranks that disagreed about which
+    ones to send would mix them up. One without a gradient on any rank keeps None, as with one process: a zero would let
+    Adam move it on with its old momentum.
 
     Parameters
     ----------
@@ -90,12 +120,17 @@ def sync_gradients(parameters):
     """
     if world() == 1:
         return
+    there = [p.grad is not None for p in parameters]
     grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    flat = torch.cat([g.reshape(-1) for g in grads])
+    flat = torch.cat([*(g.reshape(-1) for g in grads), grads[0].new_tensor(there)])
     dist.all_reduce(flat)
     flat /= world()
-    for p, g in zip(parameters, flat.split([g.numel() for g in grads]), strict=True):
-        p.grad = g.view_as(p)
+    *averages, somewhere = flat.split([*(g.numel() for g in grads), len(grads)])
+    # a copy keeps the memory layout of channels_last, and fused optimisers look at the memory only
+    torch._foreach_copy_(grads, [a.view_as(g) for a, g in zip(averages, grads, strict=True)])
+    keep = [True] * len(grads) if all(there) else somewhere.tolist()
+    for p, g, kept in zip(parameters, grads, keep, strict=True):
+        p.grad = g if kept else None
 
 
 @torch.no_grad()
@@ -113,7 +148,7 @@ def broadcast(module):
 
 @torch.no_grad()
 def same_everywhere(module):
-    """Tell whether all processes hold the same parameters, bit for bit.
+    """Tell whether all processes hold the same parameters and buffers, bit for bit.
 
     Examples
     --------
@@ -122,9 +157,9 @@ def same_everywhere(module):
     """
     if world() == 1:
         return True
-    mine = torch.cat([p.reshape(-1) for p in module.parameters()])
+    mine = torch.cat([t.reshape(-1).view(torch.uint8) for t in [*module.parameters(), *module.buffers()]])
     first = mine.clone()
     dist.broadcast(first, 0)
-    unequal = (~torch.eq(mine, first)).any().float()
+    unequal = mine.ne(first).any().float()
     dist.all_reduce(unequal)
     return unequal.item() == 0

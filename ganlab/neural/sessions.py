@@ -1,0 +1,341 @@
+"""A long training: progress on the screen, history and checkpoints in a folder, and an orderly stop.
+
+A folder belongs to one process at a time. It holds the checkpoints (`ganlab.neural.checkpoints`), ``history.jsonl``
+with one JSON object a line, and ``lock`` while somebody trains.
+"""
+
+import json
+import os
+import platform
+import signal
+import threading
+import warnings
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from ganlab.checks import InputError, whole
+from ganlab.neural import parallel
+from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save, started, write
+from ganlab.neural.runs import DivergedError
+from ganlab.neural.training import train
+
+__all__ = ["Interrupted", "fit", "open_folder", "read_history", "resume"]
+
+HISTORY = "history.jsonl"
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGTERM or Ctrl-C stopped the training after a whole step; `signum` tells which, the message where to go on.
+
+    Like Ctrl-C everywhere, it is no `Exception`: code that goes on after errors does not swallow it.
+    """
+
+    def __init__(self, signum, message):
+        super().__init__(message)
+        self.signum = signum
+
+
+def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_going=False):
+    """Train `run` up to its last step, with progress, history and checkpoints.
+
+    SIGTERM and Ctrl-C let the step end and save; further ones are ignored until that is done. In a thread other than
+    the main one signals are left alone. Of many processes the first one writes.
+
+    Parameters
+    ----------
+    run : Run
+        A new one, or one that `resume` has put back.
+    folder : path, optional
+        Made if it is missing; without one nothing is saved.
+    every : int
+        Steps from one row of the history to the next.
+    save_every : int
+        Steps from one checkpoint to the next; there is one after the last step, too.
+    progress : bool
+        Show a bar.
+    keep_going : bool
+        Go on, with a warning, when a checkpoint cannot be written; the last one must be.
+
+    Returns
+    -------
+    list of dict
+        The history from step 1 on: `Record.row` of every step that `every` divides.
+
+    Raises
+    ------
+    Interrupted
+        After SIGTERM or Ctrl-C, when all is saved.
+    DivergedError
+        If the run left the finite numbers; the message names the last good checkpoint.
+    CheckpointError
+        If the folder is in use or holds another or a later run, or a checkpoint cannot be written.
+    InputError
+        If the folder cannot be made or written to, or a number is out of range.
+
+    Examples
+    --------
+    >>> from ganlab.neural.models.mlp import mlp
+    >>> from ganlab.neural.recipes import Recipe
+    >>> from ganlab.neural.runs import Run
+    >>> run = Run(mlp(2, 2), mlp(2, 1), torch.zeros(128, 2), Recipe(steps=6), device="cpu")
+    >>> [row["step"] for row in fit(run, every=2, progress=False)]
+    [2, 4, 6]
+    """
+    whole("every", every), whole("save_every", save_every)
+    folder = None if folder is None else Path(folder)
+    first = parallel.rank() == 0
+    with ExitStack() as stack:
+        told = stack.enter_context(_signals())
+        if folder and first:
+            stack.enter_context(open_folder(folder))
+        history, saved = _begin(run, folder)
+        bar = stack.enter_context(tqdm(total=run.recipe.steps, initial=run.step, disable=not (progress and first)))
+        try:
+            for record in train(run):
+                bar.update()
+                if record.step % every == 0:
+                    history.append(record.row())
+                    bar.set_postfix_str(str(record).partition(", ")[2], refresh=False)
+                    _append(folder, history[-1])
+                stop = _agree(run, told)
+                if stop or run.step % save_every == 0:
+                    _store(run, folder, history, keep_going and not stop and run.step < run.recipe.steps)
+                    saved = run.step
+                if stop:
+                    break
+            if saved != run.step:
+                _store(run, folder, history)
+        except DivergedError as error:
+            raise DivergedError(f"{error} (seed {run.seed}, batch of step {run.step}). "
+                                f"Last good checkpoint: {_last_good(folder)}") from error  # fmt: skip
+        if stop := _agree(run, told):  # perhaps while the last checkpoint was written
+            raise Interrupted(stop, f"{signal.Signals(stop).name} after step {run.step}; saved: {_last_good(folder)}")
+    return history
+
+
+def resume(run, folder, previous=False):
+    """Put `run` back to its last checkpoint in `folder`; `fit` with the same folder then goes on.
+
+    Parameters
+    ----------
+    run, previous
+        As for `ganlab.neural.checkpoints.load`.
+    folder : path
+        Only read.
+
+    Returns
+    -------
+    list of dict
+        The history up to the checkpoint; what `fit` had written beyond it happens again.
+
+    Raises
+    ------
+    CheckpointError
+        As `ganlab.neural.checkpoints.load` does.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from ganlab.neural.models.mlp import mlp
+    >>> from ganlab.neural.recipes import Recipe
+    >>> from ganlab.neural.runs import Run
+    >>> def build(steps):
+    ...     return Run(mlp(2, 2), mlp(2, 1), torch.zeros(128, 2), Recipe(steps=steps), device="cpu")
+    >>> with TemporaryDirectory() as folder:
+    ...     half = fit(build(2), folder, every=1, progress=False)
+    ...     longer = build(4)
+    ...     rows = resume(longer, folder)
+    ...     rows == half, [row["step"] for row in fit(longer, folder, every=1, progress=False)]
+    (True, [1, 2, 3, 4])
+    """
+    load(run, folder, previous)
+    return read_history(folder, run.step)
+
+
+def read_history(folder, step=None):
+    """Return the rows of a history, up to `step` if one is given.
+
+    A line that a kill has torn is left out, and training repeats its step.
+
+    Examples
+    --------
+    >>> read_history("nowhere")
+    []
+    """
+    try:
+        lines = (Path(folder) / HISTORY).read_text(encoding="utf-8", errors="replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise CheckpointError(f"the history in {folder} cannot be read: {error}") from error
+    rows = []
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError):
+            row = json.loads(line)
+            if step is None or row["step"] <= step:
+                rows.append(row)
+    return rows
+
+
+@contextmanager
+def open_folder(path):
+    """Make a folder if it is missing, and hold it: no second process gets it until the block ends.
+
+    The lock names process, machine and the start of the process, so that one whose owner was killed is taken over; not
+    so from another machine, which cannot know.
+
+    Raises
+    ------
+    InputError
+        If the path is a file, or cannot be made or written to.
+    CheckpointError
+        If another process holds it, or this one already does.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as parent, open_folder(Path(parent) / "ring") as folder:
+    ...     [file.name for file in folder.iterdir()]
+    ['lock']
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{str(path)!r} cannot be a run's folder: {error}; choose another path") from error
+    lock, me = path / "lock", {"pid": os.getpid(), "host": platform.node(), "start": started(os.getpid())}
+    if not _create(lock, me):
+        _take_over(lock, me)
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            if _holder(lock) == me:
+                lock.unlink()
+
+
+def _create(lock, me):
+    """Make a lock file; False if there is one."""
+    try:
+        with open(lock, "x", encoding="utf-8") as file:
+            json.dump(me, file)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise InputError(f"{str(lock.parent)!r} cannot be written to: {error}; choose another folder") from error
+    return True
+
+
+def _holder(lock):
+    """Who holds a lock; nothing is known of one that is being written."""
+    try:
+        found = json.loads(lock.read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _take_over(lock, me):
+    """Replace the lock of a process that has ended; one process at a time may judge that, or two would succeed."""
+    guard = lock.with_name("lock.takeover")
+    if not (_ended(_holder(lock)) and _create(guard, me)):
+        _refuse(lock)
+    try:
+        if _ended(_holder(lock)):
+            lock.unlink(missing_ok=True)
+        if not _create(lock, me):
+            _refuse(lock)
+    finally:
+        guard.unlink(missing_ok=True)
+
+
+def _ended(holder):
+    """Whether the process behind a lock is gone for certain."""
+    pid = holder.get("pid")
+    if holder.get("host") != platform.node() or type(pid) is not int or pid <= 0:
+        return False
+    mark = started(pid)
+    return mark is None or bool(mark and holder.get("start") and mark != holder["start"])
+
+
+def _refuse(lock):
+    holder = _holder(lock)
+    raise CheckpointError(f"{lock.parent} is in use by process {holder.get('pid', '?')} on {holder.get('host', '?')}: "
+                          f"wait for it or choose another folder; if it is surely gone, delete {lock}*")  # fmt: skip
+
+
+@contextmanager
+def _signals():
+    """Note SIGTERM and SIGINT in a list instead of acting on them."""
+    told = []
+    if threading.current_thread() is not threading.main_thread():
+        yield told
+        return
+    before = {s: signal.signal(s, lambda signum, frame: told.append(signum)) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler or signal.SIG_DFL)  # None: one that was not set from Python
+
+
+def _agree(run, told):
+    """The signal to stop for, or 0; all processes stop after the same step, for the others would wait for ever."""
+    signum = told[0] if told else 0
+    if parallel.world() > 1:
+        anyone = parallel.average(torch.tensor(float(signum), device=run.device)).item()
+        return signum or (int(signal.SIGTERM) if anyone else 0)
+    return signum
+
+
+def _begin(run, folder):
+    """The rows that `run` has behind it, and the step at which it was saved last."""
+    if folder is None:
+        return [], run.step
+    listed = manifest(folder, run)["checkpoints"] if (folder / MANIFEST).exists() else [{"step": None}]
+    saved = listed[-1]["step"]
+    if run.step == 0 and saved:
+        raise CheckpointError(f"{folder} holds this run up to step {saved}: resume it "
+                              "(`ganlab.neural.sessions.resume`), or choose another folder")  # fmt: skip
+    history = read_history(folder, run.step)
+    if parallel.rank() == 0:
+        _write_history(folder, history)
+    return history, saved
+
+
+def _append(folder, row):
+    """Add a row for those who look on; should that fail, the next checkpoint writes all rows and says so."""
+    if folder is not None and parallel.rank() == 0:
+        with suppress(OSError), open(folder / HISTORY, "a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _write_history(folder, history):
+    write(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in history).encode())
+
+
+def _store(run, folder, history, keep_going=False):
+    """Write history and checkpoint, in this order, in the first process; the others wait."""
+    if folder is None:
+        return
+    try:
+        if parallel.rank() == 0:
+            _write_history(folder, history)
+            save(run, folder)
+    except CheckpointError as error:
+        if not keep_going or isinstance(error, DivergedError):
+            raise
+        warnings.warn(f"training goes on without a new checkpoint: {error}", stacklevel=3)
+    if parallel.world() > 1:
+        torch.distributed.barrier()
+
+
+def _last_good(folder):
+    """Where a stopped run can be taken up again, in words."""
+    try:
+        return latest(folder) if folder is not None else "none, no folder was given"
+    except CheckpointError as error:
+        return f"none, {error}"
