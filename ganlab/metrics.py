@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ganlab._intervals import mean_interval, success_interval
+from ganlab._samples import generator, points
 from ganlab.checks import InputError, choose, number, numbers, whole
 from ganlab.data import Mixture
 
@@ -59,67 +61,6 @@ class Coverage:
     def __repr__(self):
         kl = f"KL {self.reverse_kl:.2g}" + (f" (floor {self.floor:.2g})" if any(self.counts) else "")
         return "; ".join([f"{self.modes}/{self.of} modes, {100 * self.hq:.1f} % high quality, {kl}", *self.notes])
-
-
-def points(name, value, dim=None, least=1, finite=True):
-    """Return `value` as an (n, d) array of floats; a row of numbers is n points on the line.
-
-    Parameters
-    ----------
-    name : str
-        What the messages call it.
-    value : (n, d) or (n,) array
-    dim : int, optional
-        The dimension it must have.
-    least : int
-        The smallest n that is allowed.
-    finite : bool
-        Refuse NaN and infinity.
-
-    Raises
-    ------
-    InputError
-        If it is no such array.
-
-    Examples
-    --------
-    >>> points("x", [1, 2, 3]).shape
-    (3, 1)
-    """
-    try:
-        x = np.asarray(value)
-    except ValueError:  # rows of different length
-        x = np.empty(0, dtype=object)
-    if x.dtype.kind not in "iuf" or x.ndim not in (1, 2) or x.size == 0:
-        raise InputError(f"{name} must be numbers of shape (n, d), not empty, got {type(value).__name__} of shape "
-                         f"{x.shape} and kind {x.dtype}")  # fmt: skip
-    x = np.asarray(x[:, None] if x.ndim == 1 else x, dtype=float)
-    if dim is not None and x.shape[1] != dim:
-        raise InputError(f"{name} must have dimension {dim}, got shape {x.shape}")
-    if len(x) < least:
-        raise InputError(f"{name} must hold at least {least} points, got {len(x)}")
-    if finite and not np.isfinite(x).all():
-        bad = np.count_nonzero(~np.isfinite(x).all(axis=1))
-        raise InputError(f"{name} must be finite, got NaN or infinity in {bad} of {len(x)} rows: has the run diverged?")
-    return x
-
-
-def generator(rng):
-    """Return `rng` if it is a numpy Generator; a bare seed would give the same draws at every call.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-
-    Examples
-    --------
-    >>> generator(np.random.default_rng(0)).random(2).shape
-    (2,)
-    """
-    if not isinstance(rng, np.random.Generator):
-        raise InputError(f"rng must be a numpy Generator, such as np.random.default_rng(0), got {rng!r}")
-    return rng
 
 
 def modes_report(samples, mixture, z=3.0, minimum=1, rule="euclid", allow_nonfinite=False):
@@ -292,73 +233,3 @@ def kl_floor(weights, n, rng=None, draws=1000, level=None):
     shares = generator(rng).multinomial(n, weights / weights.sum(), size=whole("draws", draws)) / n
     divergences = rel_entr(shares, weights).sum(axis=1)
     return float(divergences.mean() if level is None else np.quantile(divergences, level))
-
-
-def success_interval(successes, n, level=0.95):
-    """Return the exact interval of Clopper and Pearson (1934) for the probability behind a count of successes.
-
-    Parameters
-    ----------
-    successes, n : int
-        So many of so many, such as seeds that found all modes.
-    level : float in (0, 1)
-        The interval holds the truth at least so often.
-
-    Returns
-    -------
-    (low, high)
-
-    Raises
-    ------
-    InputError
-        If a count is not a whole number, there are more successes than trials, or `level` lies outside (0, 1).
-
-    Examples
-    --------
-    >>> low, high = success_interval(18, 20)
-    >>> round(low, 3), round(high, 3)
-    (0.683, 0.988)
-    """
-    from scipy.special import betaincinv
-
-    s, n = whole("successes", successes, 0), whole("n", n)
-    if s > n:
-        raise InputError(f"successes must be at most n, got {s} of {n}")
-    tail = (1 - number("level", level, 0, 1, open_low=True, open_high=True)) / 2
-    low = betaincinv(s, n - s + 1, tail) if s else 0.0
-    return float(low), float(betaincinv(s + 1, n - s, 1 - tail) if s < n else 1.0)
-
-
-def mean_interval(values, level=0.95):
-    """Return Student's interval for the mean of independent values, such as one result a seed.
-
-    Parameters
-    ----------
-    values : (n,) array
-        At least two.
-    level : float in (0, 1)
-        The interval holds the true mean so often, if the values are normal.
-
-    Returns
-    -------
-    (low, high)
-
-    Raises
-    ------
-    InputError
-        For fewer than two values, a NaN (drop a diverged run openly, not here), or a `level` outside (0, 1).
-
-    Examples
-    --------
-    >>> low, high = mean_interval([7, 8, 8, 8, 7])
-    >>> round(low, 2), round(high, 2)
-    (6.92, 8.28)
-    """
-    from scipy.special import stdtrit
-
-    values = numbers("values", values)
-    if np.ndim(values) != 1 or len(values) < 2:
-        raise InputError(f"values must be a row of at least 2 numbers, got shape {np.shape(values)}")
-    tail = (1 - number("level", level, 0, 1, open_low=True, open_high=True)) / 2
-    half = stdtrit(len(values) - 1, 1 - tail) * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean() - half), float(values.mean() + half)

@@ -92,6 +92,29 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_starts_again():
     np.testing.assert_array_equal(samples(), truth)
 
 
+def test_checkpoints_without_their_list_are_not_overwritten_by_a_new_start(capsys):
+    assert train() == 0
+    Path("runs/ring", checkpoints.MANIFEST).unlink()
+    assert main(["resume", "runs/ring"]) == 4
+    assert "there are no checkpoints in" in one_line(capsys)
+    assert Path("runs/ring/step-00000004.pt").exists()
+
+
+def test_a_setting_that_an_older_run_json_lacks_has_its_default():
+    assert train() == 0
+    old = {name: value for name, value in config().items() if name != "save_every"}
+    Path("runs/ring/run.json").write_text(json.dumps(old), encoding="utf-8")
+    assert main(["resume", "runs/ring", "--steps", "5"]) == 0
+
+
+def test_the_modes_of_an_earlier_step_are_not_listed(capsys):
+    assert train() == 0
+    Path("runs/ring/result.json").write_text('{"step": 3, "modes": [[8, 8, 1.0]]}', encoding="utf-8")
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out == "ring  ring  4/4  nonsaturating\n"
+
+
 # What is typed for each field of the recipe, and what it then is in run.json.
 TYPED = {
     "objective": ("hinge", "hinge"), "penalties": ("r1=0.25", {"r1": 0.25}),
@@ -359,3 +382,11 @@ def test_without_torch_the_command_says_what_to_install():
     done = shell("-c", code)
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.decode().strip() == "ganlab: training needs torch: pip install 'ganlab[torch]'"
+
+
+def test_spectral_norm_is_the_critics_alone():
+    described = {"data": "ring", "recipe": {"steps": 1}, "hidden": [6], "points": 500, "spectral_norm": True}
+    run, _ = cli.build(described, device="cpu")
+    norms = [torch.linalg.matrix_norm(net[0].weight, 2).item() for net in (run.D, run.G)]
+    assert norms[0] == pytest.approx(1, abs=1e-5)
+    assert norms[1] != pytest.approx(1, abs=1e-2)

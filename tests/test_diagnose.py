@@ -99,6 +99,9 @@ def test_a_student_s_objective_is_judged_by_its_own_supremum():
     mine = Objective(f1=lambda t: -((t - 3) ** 2), f2=lambda t: -((t + 3) ** 2), f3=lambda t: t)  # guessing gives -18
     assert names(diagnose(chart(d_gain=-0.5), mine)) == ["discriminator saturated"]
     assert diagnose(chart(d_gain=-1.3), mine).healthy
+    lifted = Objective(f1=mine.f1, f2=lambda t: 7 - (t + 3) ** 2, f3=mine.f3)  # guessing -11, supremum 7
+    assert names(diagnose(chart(d_gain=6.5), lifted)) == ["discriminator saturated"]
+    assert diagnose(chart(d_gain=5.0), lifted).healthy
 
 
 @pytest.mark.parametrize(("end", "gain", "dead"), [(1e-5, -0.5, True), (1e-3, -0.5, False), (1e-5, -1.0, False)])
@@ -179,6 +182,8 @@ def test_growth_by_orders_of_magnitude_is_divergence(changed, what):
 def test_tenfold_growth_a_small_start_and_a_common_drift_are_no_divergence():
     assert diagnose(chart(d_norm=np.geomspace(0.5, 40, 400)), "wasserstein").healthy
     assert diagnose(chart(d_norm=np.geomspace(1e-6, 40, 400)), "wasserstein").healthy
+    spike = np.where(np.arange(400) == 399, 1e6, 0.3)  # one bad batch
+    assert diagnose(chart(d_norm=spike)).healthy
     drift = np.geomspace(1, 1e5, 400)  # the constant that such a critic is free to add
     assert diagnose(chart(real=drift + 1, fake=drift), "wasserstein").healthy
 
@@ -251,6 +256,13 @@ def test_a_mode_is_lost_when_it_has_less_than_a_tenth_of_its_due():
     for stray, verdict in ((4, ["mode collapse"]), (6, [])):
         samples = np.concatenate([at_modes(*range(7), n=400 - stray), at_modes(7, n=stray)])
         assert names(diagnose(chart(), samples=samples, law=LAW)) == verdict
+
+
+def test_the_due_of_a_rare_mode_is_its_own_weight():
+    law = Mixture([[0.0], [5.0]], 0.1, [0.05, 0.95])
+    for rare, verdict in ((4, []), (1, ["mode collapse"])):  # of 20 that are due
+        samples = np.repeat([0.0, 5.0], [rare, 400 - rare])
+        assert names(diagnose(chart(), samples=samples, law=law)) == verdict
 
 
 def test_samples_on_the_way_between_modes_have_collapsed_as_well():

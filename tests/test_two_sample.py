@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-import ganlab.two_sample as module
+from ganlab import _samples
 from ganlab.checks import InputError
 from ganlab.data import ring, two_peaks
 from ganlab.two_sample import (
@@ -436,5 +436,5 @@ def test_other_bad_input_is_named(call, words):
 def test_too_many_pairs_are_refused_before_the_memory_is_gone(call, monkeypatch):
     with pytest.raises(InputError, match=r"10000 times 10000 distances would take 0.7 GiB; take at most 8192"):
         call(np.zeros((10000, 2)), np.zeros((10000, 2)))
-    monkeypatch.setattr(module, "MOST_PAIRS", 16)
+    monkeypatch.setattr(_samples, "MOST_PAIRS", 16)
     call(rng().normal(size=(4, 2)), rng(1).normal(size=(4, 2)))

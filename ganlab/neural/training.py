@@ -46,7 +46,7 @@ def train(run):
     DivergedError
         Before a step that is not finite would touch the weights.
     """
-    G, D, recipe, objective = run.G, run.D, run.recipe, run.objective
+    G, recipe, objective = run.G, run.recipe, run.objective
     while run.step < recipe.steps:
         with run.turn():  # learning rates, noise and random numbers of this step
             for k in range(recipe.n_critic):
@@ -54,7 +54,7 @@ def train(run):
                 with torch.set_grad_enabled(k == recipe.n_critic - 1), run.autocast():
                     fake = run.prepare(G(z))  # the last one serves both players
                 with run.autocast():
-                    t_real, t_fake = scores(D, real), scores(D, fake.detach())
+                    t_real, t_fake = run.scores(real, fake.detach())
                 penalty = run.penalty(k, real, fake.detach(), z)
                 d_gain = objective.d_gain(t_real, t_fake)
                 d_norm = ascend(run, run.opt_D, d_gain - penalty)
@@ -86,6 +86,5 @@ def ascend(run, optimizer, gain):
 @torch.no_grad()
 def record(step, d_gain, g_gain, t_real, t_fake, penalty, d_norm, g_norm):
     """Write down a step: mean scores instead of batches, averaged over the processes."""
-    penalty = torch.as_tensor(penalty, dtype=d_gain.dtype, device=d_gain.device).expand_as(d_gain)
     numbers = torch.stack([d_gain, g_gain, t_real.mean(-1), t_fake.mean(-1), penalty, d_norm, g_norm])
     return Record(step, *parallel.average(numbers).unbind())

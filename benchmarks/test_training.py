@@ -1,0 +1,97 @@
+"""The package's loop against the plainest loop one would write by hand: same networks, same data, one run.
+
+Rates are CPU seconds of one thread; the two loops take turns, and the ratio is the median over rounds.
+"""
+
+import time
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.nn.functional import softplus  # noqa: E402
+
+from ganlab.data import ring  # noqa: E402
+from ganlab.neural.models.mlp import mlp  # noqa: E402
+from ganlab.neural.recipes import Recipe  # noqa: E402
+from ganlab.neural.runs import Run  # noqa: E402
+from ganlab.neural.training import train  # noqa: E402
+
+ROUNDS = 7
+
+
+def by_hand(batch, n_critic=1, penalty=0.0):
+    """Yield after every generator step of a minimal eager loop, written without the package."""
+    G, D = mlp(2, 2, seed=1), mlp(2, 1, seed=2)
+    opt_G, opt_D = (torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.999)) for net in (G, D))
+    data = torch.tensor(ring().sample(100_000, np.random.default_rng(0))).float()
+    while True:
+        for _ in range(n_critic):
+            real = data[torch.randint(len(data), (batch,))]
+            with torch.no_grad():
+                fake = G(torch.randn(batch, 2))
+            if penalty:
+                loss = D(fake).mean() - D(real).mean()
+                share = torch.rand(batch, 1)
+                between = (share * real + (1 - share) * fake).requires_grad_()
+                (slope,) = torch.autograd.grad(D(between).sum(), between, create_graph=True)
+                loss = loss + penalty * ((slope.norm(dim=1) - 1) ** 2).mean()
+            else:
+                loss = softplus(-D(real)).mean() + softplus(D(fake)).mean()
+            opt_D.zero_grad()
+            loss.backward()
+            opt_D.step()
+        score = D(G(torch.randn(batch, 2)))
+        loss = -score.mean() if penalty else softplus(-score).mean()
+        opt_G.zero_grad()
+        loss.backward()
+        opt_G.step()
+        yield
+
+
+def by_package(batch, n_critic=1, penalty=0.0, seed=1):
+    """The same training by the package; the averaged generator, which the other loop has not, is left out."""
+    terms = {"objective": "wasserstein", "penalties": {"wgan_gp": penalty}} if penalty else {}
+    networks = [mlp(2, n, seed=seed) for n in (2, 1)]
+    return train(Run(*networks, ring(), Recipe(steps=10**9, batch=batch, n_critic=n_critic, ema=0.0, **terms),
+                     seed=seed, device="cpu"))  # fmt: skip
+
+
+def rate(loop, steps):
+    """Steps per CPU second."""
+    start = time.process_time()
+    for _ in range(steps):
+        next(loop)
+    return steps / (time.process_time() - start)
+
+
+def ratio(capsys, what, ours, theirs, steps, each=1):
+    """Let two loops take turns, and print the median ratio of their rates; `each` is what one of our steps counts."""
+    torch.set_num_threads(1)
+    rate(ours, 20), rate(theirs, 20)
+    pairs = [(each * rate(ours, steps), rate(theirs, steps * each if each > 1 else steps)) for _ in range(ROUNDS)]
+    ratios = [a / b for a, b in pairs]
+    with capsys.disabled():
+        print(f"\n{what}: {np.median([a for a, _ in pairs]):.0f} against {np.median([b for _, b in pairs]):.0f} "
+              f"steps per CPU second, ratio {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [128, 256])
+def test_ring(benchmark, capsys, batch):
+    """Target: 1.25 or better."""
+    ratio(capsys, f"ring, batch {batch}", by_package(batch), by_hand(batch), 150)
+    benchmark(next, by_package(batch))
+
+
+def test_wgan_gp(benchmark, capsys):
+    """Target: 1.0 or better."""
+    ratio(capsys, "WGAN-GP, 5 critic steps, batch 256", by_package(256, 5, 10.0), by_hand(256, 5, 10.0), 20)
+    benchmark(next, by_package(256, 5, 10.0))
+
+
+def test_twenty_seeds(benchmark, capsys):
+    """Target: 2 or better, against our own loop one by one."""
+    together = by_package(128, seed=range(20))
+    ratio(capsys, "20 seeds at once, batch 128", together, by_package(128), 10, each=20)
+    benchmark(next, together)

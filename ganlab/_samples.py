@@ -1,0 +1,87 @@
+"""Sets of samples: how they are checked, drawn from and compared point by point."""
+
+import numpy as np
+
+from ganlab.checks import InputError
+
+__all__ = ["MOST_PAIRS", "distances", "generator", "pair", "points"]
+
+MOST_PAIRS = 2**26  # distances held at once: half a gigabyte
+
+
+def points(name, value, dim=None, least=1, finite=True):
+    """Return `value` as an (n, d) array of floats; a row of numbers is n points on the line.
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : (n, d) or (n,) array
+    dim : int, optional
+        The dimension it must have.
+    least : int
+        The smallest n that is allowed.
+    finite : bool
+        Refuse NaN and infinity.
+
+    Raises
+    ------
+    InputError
+        If it is no such array.
+
+    Examples
+    --------
+    >>> points("x", [1, 2, 3]).shape
+    (3, 1)
+    """
+    try:
+        x = np.asarray(value)
+    except ValueError:  # rows of different length
+        x = np.empty(0, dtype=object)
+    if x.dtype.kind not in "iuf" or x.ndim not in (1, 2) or x.size == 0:
+        raise InputError(f"{name} must be numbers of shape (n, d), not empty, got {type(value).__name__} of shape "
+                         f"{x.shape} and kind {x.dtype}")  # fmt: skip
+    x = np.asarray(x[:, None] if x.ndim == 1 else x, dtype=float)
+    if dim is not None and x.shape[1] != dim:
+        raise InputError(f"{name} must have dimension {dim}, got shape {x.shape}")
+    if len(x) < least:
+        raise InputError(f"{name} must hold at least {least} points, got {len(x)}")
+    if finite and not np.isfinite(x).all():
+        bad = np.count_nonzero(~np.isfinite(x).all(axis=1))
+        raise InputError(f"{name} must be finite, got NaN or infinity in {bad} of {len(x)} rows: has the run diverged?")
+    return x
+
+
+def generator(rng):
+    """Return `rng` if it is a numpy Generator; a bare seed would give the same draws at every call.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+
+    Examples
+    --------
+    >>> generator(np.random.default_rng(0)).random(2).shape
+    (2,)
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise InputError(f"rng must be a numpy Generator, such as np.random.default_rng(0), got {rng!r}")
+    return rng
+
+
+def pair(x, y, names=("x", "y"), least=1):
+    """Both sets as arrays of the same dimension."""
+    x = points(names[0], x, least=least)
+    return x, points(names[1], y, dim=x.shape[1], least=least)
+
+
+def distances(x, y):
+    """All distances, (n, m)."""
+    from scipy.spatial.distance import cdist
+
+    if len(x) * len(y) > MOST_PAIRS:
+        size = len(x) * len(y) / 2**27
+        raise InputError(f"{len(x)} times {len(y)} distances would take {size:.1f} GiB; take at most "
+                         f"{int(MOST_PAIRS**0.5)} samples a side, or use sliced_wasserstein")  # fmt: skip
+    return cdist(x, y)
