@@ -73,8 +73,9 @@ def ratio(capsys, what, ours, theirs, steps, each=1):
     pairs = [(each * rate(ours, steps), rate(theirs, steps * each if each > 1 else steps)) for _ in range(ROUNDS)]
     ratios = [a / b for a, b in pairs]
     with capsys.disabled():
-        print(f"\n{what}: {np.median([a for a, _ in pairs]):.0f} against {np.median([b for _, b in pairs]):.0f} "
-              f"steps per CPU second, ratio {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
+        ours, theirs = np.median(pairs, axis=0)
+        print(f"\n{what}: {ours:.0f} against {theirs:.0f} steps per CPU second, "
+              f"ratio {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
 
 
 @pytest.mark.parametrize("batch", [128, 256])

@@ -15,7 +15,7 @@ def scores(D, x):
     t = t.float() if t.dtype == torch.bfloat16 else t  # gains are sums of small differences
     if x.ndim in (3, 5) and t.shape in (x.shape[:2], (*x.shape[:2], 1)):
         return t.reshape(x.shape[:2])
-    if t.numel() == len(x) == t.shape[0]:
+    if t.numel() == len(x):
         return t.reshape(len(x))
     raise InputError(f"D must give one score a sample: it gave shape {tuple(t.shape)} for {tuple(x.shape)}; "
                      "end it in a layer with one output and no sigmoid")  # fmt: skip
