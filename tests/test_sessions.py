@@ -161,7 +161,7 @@ def test_fit_after_resume_is_an_unbroken_fit(feature, tmp_path, monkeypatch):
         assert (folder / "history.jsonl").read_bytes() == (tmp_path / "whole" / "history.jsonl").read_bytes()
 
 
-def test_a_history_beyond_the_checkpoint_is_cut(tmp_path):
+def test_a_history_beyond_the_checkpoint_is_cut(tmp_path, monkeypatch):
     """A kill after step 5 of a run that was saved at step 4: steps 5 and 6 happen again."""
     whole, run = build(), build()
     rows = quiet(whole, tmp_path / "whole")
@@ -172,7 +172,15 @@ def test_a_history_beyond_the_checkpoint_is_cut(tmp_path):
     with pytest.raises(CheckpointError, match=r"step-00000004.pt is whole"):
         resume(run, tmp_path / "run")
     assert resume(run, tmp_path / "run", previous=True) == rows[:4]
+    seen = []
+
+    def loop(run):
+        seen.extend(read_history(tmp_path / "run"))  # the file is cut before the first step
+        yield from train(run)
+
+    monkeypatch.setattr(sessions, "train", loop)
     assert quiet(run, tmp_path / "run", save_every=2) == rows
+    assert seen == rows[:4]
     assert read_history(tmp_path / "run") == rows
     assert latest(tmp_path / "run").name.startswith("step-00000006")
 
@@ -537,6 +545,36 @@ def test_a_lock_that_somebody_else_holds_by_now_is_left(tmp_path):
     with open_folder(tmp_path):
         lock(tmp_path, pid=1)
     assert names(tmp_path) == ["lock"]
+
+
+@pytest.mark.parametrize("moment", ["before it is judged again", "before it is made again"])
+def test_a_dead_lock_that_another_process_replaces_first_is_theirs(tmp_path, monkeypatch, moment):
+    """Fault 32: the two moments at which somebody can come between."""
+    lock(tmp_path, pid=2**22 + 1, start="gone")
+    creations, create = [], sessions._create
+
+    def somebody_comes(path, me):
+        creations.append(path.name)
+        made = create(path, me) if path.name != "lock" or moment.endswith("judged again") else False
+        if creations == ["lock", "lock.takeover"] and moment.endswith("judged again"):
+            lock(tmp_path, pid=os.getppid(), start=started(os.getppid()))
+        if len(creations) == 3 and moment.endswith("made again"):
+            lock(tmp_path, pid=os.getppid(), start=started(os.getppid()))
+        return made
+
+    monkeypatch.setattr(sessions, "_create", somebody_comes)
+    with pytest.raises(CheckpointError, match=f"in use by process {os.getppid()}"), open_folder(tmp_path):
+        pass
+    assert names(tmp_path) == ["lock"]
+    assert json.loads((tmp_path / "lock").read_text(encoding="utf-8"))["pid"] == os.getppid()
+
+
+def test_a_dead_lock_is_left_to_the_process_that_replaces_it(tmp_path):
+    lock(tmp_path, pid=2**22 + 1, start="gone")
+    (tmp_path / "lock.takeover").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="in use"), open_folder(tmp_path):
+        pass
+    assert names(tmp_path) == ["lock", "lock.takeover"]
 
 
 @posix

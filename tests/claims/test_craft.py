@@ -84,12 +84,12 @@ def smooth(p_d, p_g, alpha, beta):
 @pytest.mark.parametrize("alpha", [0.9, 0.7, 1.0])
 def test_one_sided_smoothing_estimates_alpha_times_the_probability_of_real(alpha, p_d, p_g):
     D = 1 / (1 + exp(-best_score(gl.label_smoothing(alpha), p_d, p_g)))
-    assert D == pytest.approx(smooth(p_d, p_g, alpha, 0), abs=1e-6)
+    assert abs(D - smooth(p_d, p_g, alpha, 0)) < 1e-6
 
 
 @claim("P-02")
 def test_a_discriminator_with_label_09_rests_at_045():
-    assert rest_score(gl.label_smoothing(0.9)).D == sp.Rational(9, 20)
+    assert float(rest_score(gl.label_smoothing(0.9)).D) == pytest.approx(0.45, abs=1e-12)
     D = sp.Symbol("D", positive=True)
     gain = sp.Rational(9, 10) * sp.log(D) + sp.Rational(1, 10) * sp.log(1 - D) + sp.log(1 - D)
     assert sp.solve(sp.diff(gain, D), D) == [sp.Rational(9, 20)]
@@ -252,7 +252,7 @@ def test_joint_batch_norm_leaves_the_dirac_gan_a_stable_spiral_and_separate_batc
     spiral = {-sp.Rational(1, 4) + s * sp.sqrt(3) * sp.I / 4 for s in (1, -1)}
     assert set(without.eigenvals()) == set(together.eigenvals()) == spiral
     assert set(apart.eigenvals()) == {0, -half}
-    values = np.linalg.eigvals(gl.dirac_gan("saturating", gl.InstanceNoise(1)).jacobian())  # the package's own toy
+    values = np.linalg.eigvals(gl.jacobian(gl.dirac_gan("saturating", gl.InstanceNoise(1))))  # the package's own toy
     assert np.allclose(np.sort_complex(values), np.array([-0.25 - 0.433013j, -0.25 + 0.433013j]), atol=1e-6)
 
 
@@ -300,7 +300,7 @@ def test_unequal_rates_arrive_first_and_the_slow_pair_arrives_nearest():
 @claim("X-02")
 def test_two_rates_alone_do_not_tame_a_game_of_pure_rotation_and_the_paper_is_of_nips_2017():
     for tau in (0.1, 1, 10):
-        values = np.linalg.eigvals(gl.dirac_gan("saturating", tau=tau).jacobian())
+        values = np.linalg.eigvals(gl.jacobian(gl.dirac_gan("saturating", tau=tau)))
         assert np.allclose(np.sort_complex(values), [-0.5j * sqrt(tau), 0.5j * sqrt(tau)])
     entry = (BOOK / "references.bib").read_text(encoding="utf-8").split("@inproceedings{heusel2017,")[1].split("\n}")[0]
     assert "Neural Information Processing Systems 30" in entry
