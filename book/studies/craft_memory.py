@@ -20,7 +20,7 @@ from ganlab.two_sample import memorisation, mmd, permutation_test
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "_tools"))
 
-SETTINGS = {"hidden": (64, 64, 64), "steps": 4000, "batch": 50, "lr": 2e-3, "samples": 500, "sets": 5, "seeds": 2}
+SETTINGS = {"hidden": (64, 64, 64), "steps": 3000, "batch": 50, "lr": 2e-3, "samples": 500, "sets": 5, "seeds": 2}
 POINTS = (50, 2000)
 
 

@@ -17,7 +17,7 @@ from ganlab.neural.training import train
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "_tools"))
 
-SETTINGS = {"hidden_g": (64, 64, 64), "steps": 500, "batch": 64, "lr": 2e-3, "seeds": 10, "samples": 2500}
+SETTINGS = {"hidden_g": (64, 64, 64), "steps": 400, "batch": 64, "lr": 2e-3, "seeds": 10, "samples": 2500}
 LOSSES = {
     "saturating": {"objective": "saturating"},
     "nonsaturating": {"objective": "nonsaturating"},
