@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -113,8 +112,8 @@ def test_wasserstein_rests_at_zero_wherever_its_scores_are():
 @pytest.mark.claim("LOOP-03", page=PAGE)
 def test_rpgan_rests_at_minus_log_two_for_both_players():
     equal = np.full(4, 0.7)
-    assert [float(g) for g in (RELATIVISTIC["rpgan"].d_gain(equal, equal), RELATIVISTIC["rpgan"].g_gain(equal, equal))] == (
-        pytest.approx([-np.log(2)] * 2))  # fmt: skip
+    f = RELATIVISTIC["rpgan"]
+    assert [float(f.d_gain(equal, equal)), float(f.g_gain(equal, equal))] == pytest.approx([-np.log(2)] * 2)
 
 
 @pytest.mark.claim("LOOP-03", page=PAGE)
@@ -122,8 +121,9 @@ def test_the_discriminators_gain_rises_and_returns_towards_its_rest_value_in_the
     at = stored("training-loop-seeds")["at"]
     J = np.array([at[m]["d_gain"] for m in at])
     rest = -np.log(4)
-    assert (J.max(axis=0) > rest + 0.3).all()
-    assert (abs(J[-1] - rest) < 0.5 * (J.max(axis=0) - rest)).mean() >= 0.9
+    assert (J.max(axis=0) > rest + 0.2).all()
+    assert (abs(J[-1] - rest) < 0.15).all()
+    assert np.median(abs(J[-1] - rest)) < 0.05
 
 
 @pytest.mark.claim("LOOP-03", page=PAGE)
@@ -139,7 +139,9 @@ def test_the_stored_runs_can_be_made_again():
 @pytest.mark.parametrize("stop", [1, 7, 19])
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(stop, tmp_path):
     def fresh():
-        recipe = Recipe(steps=20, batch=32, penalties={"wgan_gp": 1.0}, n_critic=2, instance_noise=0.3, schedule="cosine")
+        recipe = Recipe(
+            steps=20, batch=32, penalties={"wgan_gp": 1.0}, n_critic=2, instance_noise=0.3, schedule="cosine"
+        )
         return Run(mlp(2, 2, (16,), seed=1), mlp(2, 1, (16,), seed=2), data.ring(), recipe, device="cpu", points=1000)
 
     unbroken, stopped, resumed = fresh(), fresh(), fresh()
@@ -150,9 +152,8 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(stop, tmp_path):
     checkpoints.save(stopped, tmp_path)
     checkpoints.load(resumed, tmp_path)
     assert [record.row() for record in train(resumed)] == rows[stop:]
-    for a, b in zip([*unbroken.G.parameters(), *unbroken.D.parameters(), *unbroken.ema.parameters()],
-                    [*resumed.G.parameters(), *resumed.D.parameters(), *resumed.ema.parameters()], strict=True):  # fmt: skip
-        assert torch.equal(a, b)
+    for one, other in ((unbroken.G, resumed.G), (unbroken.D, resumed.D), (unbroken.ema, resumed.ema)):
+        assert all(map(torch.equal, one.parameters(), other.parameters()))
 
 
 SCRIPT = """
@@ -192,8 +193,28 @@ def test_the_average_of_half_batch_gradients_is_the_gradient_of_the_batch():
         torch.testing.assert_close(g, (a + b) / 2)
 
 
-def rescued(group):
-    """How many runs of a group reach all eight modes and 90 % of high quality, and of how many."""
-    found = [f for f in stored("training-loop-failing").values() if f["group"] == group]
-    good = sum(m == 8 and hq >= 0.9 for f in found for m, hq in zip(f["modes"], f["hq"], strict=True))
-    return good, sum(len(f["modes"]) for f in found)
+def outcomes(group, quality=0.0):
+    """How many stored runs of a group reach all eight modes, with such a share of high quality, and of how many."""
+    runs = [pair for found in stored("training-loop-failing").values() if found["group"] == group
+            for pair in zip(found["modes"], found["hq"], strict=True)]  # fmt: skip
+    return sum(m == 8 and hq > quality for m, hq in runs), len(runs)
+
+
+@pytest.mark.claim("F-64", page=PAGE)
+def test_another_start_rescues_most_failing_runs_and_another_objective_some():
+    assert outcomes("")[0] == 0
+    intervals = {g: metrics.success_interval(*outcomes(g)) for g in ("objective", "algorithm", "parametrisation")}
+    assert intervals["parametrisation"][0] > max(intervals["objective"][1], intervals["algorithm"][1])
+    assert intervals["objective"][0] > 0.1  # the source's advice alone would have missed these
+    good = {g: metrics.success_interval(*outcomes(g, 0.5)) for g in ("objective", "algorithm", "parametrisation")}
+    assert good["parametrisation"][0] > max(good["objective"][1], good["algorithm"][1])
+
+
+@pytest.mark.claim("F-64", page=PAGE)
+def test_the_failing_run_fails_again_and_a_small_critic_under_a_large_generator_does_not():
+    # three seeds and a part of the steps: enough to tell the two apart on any machine
+    sick, well = (failing.study(name, range(3), steps=500) for name in ("the failing run", "G large, D small"))
+    assert np.median(sick["hq"]) < 0.02
+    assert np.median(well["hq"]) > 0.08
+    assert np.median(sick["modes"]) < 6
+    assert np.median(well["modes"]) >= 7
