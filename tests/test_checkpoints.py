@@ -31,7 +31,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from ganlab import label_smoothing  # noqa: E402
-from ganlab.neural import checkpoints  # noqa: E402
+from ganlab.neural import _disk  # noqa: E402
 from ganlab.neural.checkpoints import CheckpointError, NotFinite, latest, load, manifest, save, started  # noqa: E402
 from ganlab.neural.minibatch import MinibatchDiscrimination, VirtualBatchNorm, WithReference  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
@@ -710,7 +710,7 @@ def test_a_full_disk_leaves_what_was_there(folder, monkeypatch, name, call):
         calls.append(args)
         return full() if len(calls) == call + 1 else real(*args)
 
-    monkeypatch.setattr(checkpoints.os, name, fails)
+    monkeypatch.setattr(_disk.os, name, fails)
     if name == "replace" and call > 1:
         save(run, folder)
         assert len(calls) == 2
@@ -753,7 +753,7 @@ def test_a_disk_that_takes_half_a_file_leaves_no_stub(folder, monkeypatch):
 
         return Half()
 
-    monkeypatch.setattr(checkpoints, "open", half, raising=False)
+    monkeypatch.setattr(_disk, "open", half, raising=False)
     with pytest.raises(CheckpointError, match="No space left"):
         save(run, folder)
     assert files(folder) == before

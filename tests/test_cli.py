@@ -4,8 +4,10 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from ganlab.cli import main  # noqa: E402
-from ganlab.data import DATASETS, ring  # noqa: E402
-from ganlab.neural import checkpoints, cli, sessions  # noqa: E402
+from ganlab.data import DATASETS, ring, two_peaks  # noqa: E402
+from ganlab.neural import _formats, checkpoints, cli, sessions  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.runs import Run  # noqa: E402
@@ -151,6 +153,57 @@ def test_every_data_set_can_be_learned_and_drawn(name, capsys):
     rows = np.loadtxt("x.csv", delimiter=",", skiprows=1, ndmin=2)
     np.testing.assert_allclose(rows, np.load("x.npy"), rtol=1e-7)
     assert rows.shape == (30, DATASETS[name]().dim)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draw a picture of samples and return its axes."""
+    from ganlab import plots
+
+    def draw(samples, law):
+        with monkeypatch.context() as patch:
+            patch.setattr(plots.plt, "close", lambda figure: None)
+            assert _formats.FORMATS[".png"](samples, law).startswith(b"\x89PNG")
+        (ax,) = plots.plt.gcf().axes
+        return ax
+
+    yield draw
+    plots.plt.close("all")
+
+
+@pytest.mark.parametrize("name", ["ring", "unequal", "grid"])
+def test_samples_are_drawn_over_the_modes_of_their_law(name, drawn):
+    law = DATASETS[name]()
+    ax = drawn(law.sample(40, np.random.default_rng(1)), law)
+    np.testing.assert_array_equal([circle.center for circle in ax.patches], law.modes)
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), law.sample(40, np.random.default_rng(1)))
+    assert ax.get_aspect() == 1
+
+
+@pytest.mark.parametrize("name", ["swiss_roll", "disjoint_lines"])
+def test_samples_of_a_curve_are_drawn_over_the_data_in_their_window(name, drawn):
+    law = DATASETS[name]()
+    samples = np.full((40, 2), 1e-3)  # a collapse
+    ax = drawn(samples, law)
+    data, generated = (line.get_xydata() for line in ax.lines)
+    np.testing.assert_array_equal(data, law.sample(40, np.random.default_rng(0)))
+    np.testing.assert_array_equal(generated, samples)
+    assert ax.get_xlim()[1] > np.abs(data).max()
+
+
+def test_samples_on_a_line_are_a_histogram_under_the_density(drawn):
+    law = two_peaks()
+    samples = law.sample(4000, np.random.default_rng(1))
+    samples[0] = np.nan
+    ax = drawn(samples, law)
+    x, density = ax.lines[0].get_xydata().T
+    peaks = [np.exp(-((x - centre) ** 2) / 2) for centre in (-3, 3)]
+    np.testing.assert_allclose(density, sum(peaks) / np.sqrt(8 * np.pi))
+    assert np.trapezoid(density, x) == pytest.approx(1, abs=1e-3)
+    bars = [(bar.get_x() + bar.get_width() / 2, bar.get_height(), bar.get_width()) for bar in ax.patches]
+    centres, heights, widths = np.transpose(bars)
+    assert heights @ widths == pytest.approx(1)
+    assert np.abs(heights - np.interp(centres, x, density)).max() < 0.06
 
 
 def test_the_result_is_what_the_metrics_say(capsys):
@@ -332,6 +385,24 @@ def test_memory_that_runs_out_is_bad_input_with_advice(capsys, monkeypatch):
     assert "lower --batch" in one_line(capsys)
 
 
+@pytest.mark.parametrize("when", ["at the start", "in the second step"])
+def test_a_layer_that_finds_no_memory_is_one_line_and_code_2(when, capsys, monkeypatch):
+    """Fault 35."""
+    real, calls = torch.nn.functional.linear, []
+
+    def greedy(*arguments):
+        calls.append(arguments)
+        if len(calls) > (0 if when == "at the start" else 30):
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 80 GiB")
+        return real(*arguments)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", greedy)
+    assert train() == 2
+    assert "out of memory" in (line := one_line(capsys))
+    assert "lower --batch" in line
+    assert not list(Path().rglob("run.json"))
+
+
 def test_warnings_are_one_line_and_name_no_file(capsys):
     import warnings
 
@@ -375,6 +446,20 @@ def test_two_processes_train_the_run_of_one(elsewhere):
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.count(b"step 4: ") == 1
     np.testing.assert_allclose(samples("two"), samples("one"), atol=1e-6)
+
+
+def test_a_folder_that_the_first_process_cannot_have_ends_both_with_one_line(elsewhere):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1]), "WORLD_SIZE": "2"}
+    command = ["-m", "ganlab", "train", "ring", *SMALL, "--out", "held"]
+    with sessions.open_folder("held"), ThreadPoolExecutor() as pool:
+        ranks = [{**address, "RANK": str(k), "LOCAL_RANK": str(k)} for k in range(2)]
+        first, second = pool.map(lambda rank: shell(*command, **rank), ranks)
+    assert (first.returncode, second.returncode) == (4, 4)
+    assert b"ganlab (process 0): held is in use by process" in first.stderr
+    assert first.stderr.count(b"\n") == 1
+    assert second.stderr == b""
 
 
 def test_without_torch_the_command_says_what_to_install():

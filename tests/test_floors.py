@@ -124,3 +124,27 @@ game = ganlab.dirac_gan("saturating")
 print(ganlab.verdict(game))
 """
     assert "centre" in python(code)
+
+
+def test_measures_and_objectives_work_without_torch_and_the_neural_half_names_what_to_install():
+    """Fault 36."""
+    code = """
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from ganlab import data, diagnose, metrics, objectives, relativistic
+law = data.ring()
+print(metrics.modes_report(law.sample(2000, np.random.default_rng(0)), law).modes)
+t = np.zeros(4)
+for gain in (objectives.OBJECTIVES["hinge"].d_gain(t, t), relativistic.RELATIVISTIC["rpgan"].d_gain(t, t)):
+    print(round(float(gain), 4))
+row = dict(d_gain=-1.3, g_gain=-0.7, real=0.1, fake=-0.1, penalty=0.0, d_norm=0.3, g_norm=0.2)
+print(diagnose.diagnose([dict(row, step=k) for k in range(100)]).healthy)
+for module in ("recipes", "training", "cli"):
+    try:
+        __import__(f"ganlab.neural.{module}")
+    except ImportError as error:
+        print(error)
+"""
+    advice = "ganlab.neural needs torch: pip install 'ganlab[torch]'"
+    assert python(code).splitlines() == ["8", "-2.0", "-0.6931", "True", *[advice] * 3]

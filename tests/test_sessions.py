@@ -23,7 +23,7 @@ torch = pytest.importorskip("torch")
 from test_checkpoints import FEATURES, advance, build, everything, exit_code, fork, full, posix, same  # noqa: E402
 
 from ganlab import InputError  # noqa: E402
-from ganlab.neural import sessions  # noqa: E402
+from ganlab.neural import _locks, sessions  # noqa: E402
 from ganlab.neural.checkpoints import CheckpointError, latest, manifest, save, started  # noqa: E402
 from ganlab.neural.runs import DivergedError  # noqa: E402
 from ganlab.neural.sessions import Interrupted, fit, open_folder, read_history, resume  # noqa: E402
@@ -464,7 +464,7 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_training(tmp_path, m
     def refuses(path, mode="r", *args, **kwargs):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(sessions, "open", refuses, raising=False)
+    monkeypatch.setattr(_locks, "open", refuses, raising=False)
     run = build()
     with pytest.raises(InputError, match=f"cannot be written to: .*{os.strerror(number)}"):
         quiet(run, tmp_path)
@@ -536,7 +536,7 @@ def test_a_lock_that_is_being_written_is_respected(tmp_path, text):
 
 def test_a_mark_that_the_system_hides_is_no_proof_of_an_end(tmp_path, monkeypatch):
     lock(tmp_path, pid=os.getppid(), start="mark")
-    monkeypatch.setattr(sessions, "started", lambda pid: "")
+    monkeypatch.setattr(_locks, "started", lambda pid: "")
     with pytest.raises(CheckpointError, match="in use"), open_folder(tmp_path):
         pass
 
@@ -551,7 +551,7 @@ def test_a_lock_that_somebody_else_holds_by_now_is_left(tmp_path):
 def test_a_dead_lock_that_another_process_replaces_first_is_theirs(tmp_path, monkeypatch, moment):
     """Fault 32: the two moments at which somebody can come between."""
     lock(tmp_path, pid=2**22 + 1, start="gone")
-    creations, create = [], sessions._create
+    creations, create = [], _locks._create
 
     def somebody_comes(path, me):
         creations.append(path.name)
@@ -562,7 +562,7 @@ def test_a_dead_lock_that_another_process_replaces_first_is_theirs(tmp_path, mon
             lock(tmp_path, pid=os.getppid(), start=started(os.getppid()))
         return made
 
-    monkeypatch.setattr(sessions, "_create", somebody_comes)
+    monkeypatch.setattr(_locks, "_create", somebody_comes)
     with pytest.raises(CheckpointError, match=f"in use by process {os.getppid()}"), open_folder(tmp_path):
         pass
     assert names(tmp_path) == ["lock"]
@@ -611,16 +611,25 @@ def test_of_many_that_find_a_dead_lock_one_gets_it(tmp_path):
 # --- many processes ------------------------------------------------------------------------------------------------
 
 
-@posix
-def test_of_two_processes_the_first_writes_and_both_stop_together(tmp_path):
-    """The signal reaches the second process only, and neither is left waiting."""
+def pair(work):
+    """Start ``work(rank)`` in two processes that torch joins; their numbers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
 
-    def work(rank):
+    def joined(rank):
         os.environ.update(RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1",
                           MASTER_PORT=str(port))  # fmt: skip
+        return work(rank)
+
+    return [fork(lambda rank=rank: joined(rank)) for rank in range(2)]
+
+
+@posix
+def test_of_two_processes_the_first_writes_and_both_stop_together(tmp_path):
+    """The signal reaches the second process only, and neither is left waiting."""
+
+    def work(rank):
         run = build(**LONG)
         try:
             quiet(run, tmp_path / "run", save_every=3)
@@ -628,7 +637,7 @@ def test_of_two_processes_the_first_writes_and_both_stop_together(tmp_path):
             (tmp_path / f"rank{rank}").write_text(f"{run.step} {run.D[0].weight.sum().item()}", encoding="utf-8")
             return 128 + error.signum
 
-    pids = [fork(lambda rank=rank: work(rank)) for rank in range(2)]
+    pids = pair(work)
     until(lambda: len(read_history(tmp_path / "run")) > 7)
     os.kill(pids[1], signal.SIGTERM)
     assert [exit_code(pid) for pid in pids] == [143, 143]
@@ -650,3 +659,75 @@ def test_all_processes_stop_if_one_is_told(monkeypatch):
     for told, others in itertools.product(([], [2], [15]), (0.0, 15.0)):
         monkeypatch.setattr(sessions.parallel, "average", lambda x, others=others: (x + others) / 2)
         assert sessions._agree(run, told) == (told[0] if told else int(others))
+
+
+@posix
+@pytest.mark.parametrize("player", ["G", "D", "ema"])
+def test_processes_that_no_longer_hold_the_same_weights_save_nothing(tmp_path, player):
+    def work(rank):
+        run = build()
+
+        def loop(run):
+            for record in train(run):
+                if record.step == 3 and rank == 1:
+                    with torch.no_grad():
+                        next(getattr(run, player).parameters()).view(-1)[0] += 1e-6
+                yield record
+
+        sessions.train = loop
+        try:
+            quiet(run, tmp_path / "run", save_every=2, keep_going=True)
+        except CheckpointError as error:
+            (tmp_path / f"rank{rank}").write_text(str(error), encoding="utf-8")
+            return 4
+
+    assert [exit_code(pid) for pid in pair(work)] == [4, 4]
+    for rank in range(2):
+        told = (tmp_path / f"rank{rank}").read_text(encoding="utf-8")
+        assert "the processes hold different weights (or buffers) at step 4" in told
+        assert "step-00000002.pt" in told
+    assert [entry["step"] for entry in manifest(tmp_path / "run")["checkpoints"]] == [2]
+    assert "lock" not in names(tmp_path / "run")
+
+
+@posix
+@pytest.mark.parametrize("trouble", ["locked", "full"])
+def test_what_stops_the_first_process_stops_the_other_in_the_same_way(tmp_path, trouble):
+    def work(rank):
+        if trouble == "full" and rank == 0:
+            sessions.save = broken_at(2)
+        try:
+            quiet(build(), tmp_path / "run", save_every=2)
+        except CheckpointError as error:
+            notes = getattr(error, "__notes__", [])
+            (tmp_path / f"rank{rank}").write_text(f"{error} {notes}", encoding="utf-8")
+            return 4
+
+    with open_folder(tmp_path / "other") as held:
+        if trouble == "locked":
+            (tmp_path / "run").symlink_to(held)
+        assert [exit_code(pid) for pid in pair(work)] == [4, 4]
+    told = [(tmp_path / f"rank{rank}").read_text(encoding="utf-8") for rank in range(2)]
+    assert told[0].replace("[]", "['(raised in process 0)']") == told[1] != told[0]
+
+
+# --- memory (fault 35) ---------------------------------------------------------------------------------------------
+
+
+def test_a_gpu_that_is_full_is_one_line_with_advice_and_the_last_good_checkpoint(tmp_path, monkeypatch):
+    """Fault 35; no such memory here, so a layer plays it."""
+    run, calls, layer = build(), [], torch.nn.Linear.forward
+
+    def greedy(self, x):
+        calls.append(self)
+        if run.step == 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 80 GiB")
+        return layer(self, x)
+
+    for net in run.D.modules():
+        if isinstance(net, torch.nn.Linear):
+            net.forward = greedy.__get__(net)
+    with pytest.raises(InputError, match=r"^out of memory on cpu after step 3: lower --batch .it is 8.*00002.pt$"):
+        quiet(run, tmp_path, save_every=2)
+    assert calls
+    assert "lock" not in names(tmp_path)

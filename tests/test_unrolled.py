@@ -1,6 +1,8 @@
 """The critic some steps ahead, against a copy that torch's SGD really trains, finite differences and closed forms."""
 
 import copy
+import math
+import os
 
 import numpy as np
 import pytest
@@ -9,8 +11,12 @@ import sympy as sp
 torch = pytest.importorskip("torch")
 
 from ganlab import OBJECTIVES, InputError, dirac_gan, simulate  # noqa: E402
-from ganlab.neural import parallel  # noqa: E402
+from ganlab.neural import parallel, unrolled  # noqa: E402
 from ganlab.neural._scores import scores  # noqa: E402
+from ganlab.neural.devices import free_memory  # noqa: E402
+from ganlab.neural.models.mlp import mlp  # noqa: E402
+from ganlab.neural.recipes import Recipe  # noqa: E402
+from ganlab.neural.runs import Run  # noqa: E402
 from ganlab.neural.unrolled import look_ahead, memory  # noqa: E402
 from ganlab.objectives import rest_score  # noqa: E402
 from ganlab.relativistic import RELATIVISTIC, find  # noqa: E402
@@ -392,3 +398,50 @@ def test_two_processes_with_half_a_batch_look_ahead_as_one_with_the_whole(tmp_pa
             loss = loss_g(name, look_ahead(D, name, real, fake, 3, LR, through), real, fake)
             for mine, truth in zip(slopes, torch.autograd.grad(loss, list(G.parameters())), strict=True):
                 torch.testing.assert_close(mine, truth, rtol=1e-11, atol=1e-13)
+
+
+def looking_ahead(K, **recipe):
+    """A run of 67,000 weights, whose generator looks K steps ahead."""
+    G, D = mlp(2, 2, (8,), seed=1), mlp(2, 1, (256, 256), seed=2)
+    return Run(G, D, torch.ones(128, 2), Recipe(unroll=K, **recipe), device="cpu")
+
+
+def test_a_run_whose_critics_ahead_do_not_fit_into_the_memory_says_so_at_once(monkeypatch):
+    """Fault 13."""
+    x = torch.ones(128, 2)
+    need = memory(mlp(2, 1, (256, 256), seed=2), "nonsaturating", x, x.clone().requires_grad_(), 100)
+    monkeypatch.setattr(unrolled, "free_memory", lambda device: need - 1)
+    with pytest.warns(UserWarning, match=rf"unroll 100 needs about {need / 1e9:.2g} GB on cpu.*lower unroll") as told:
+        looking_ahead(100)
+    assert told[0].filename.endswith("test_unrolled.py")
+    monkeypatch.setattr(unrolled, "free_memory", lambda device: need)
+    looking_ahead(100)  # a warning would be an error
+
+
+@pytest.mark.parametrize("recipe", [{"K": 0}, {"K": 2}, {"K": 10**6, "unroll_through": False}])
+def test_a_run_that_is_small_or_keeps_no_graph_is_not_measured(monkeypatch, recipe):
+    monkeypatch.setattr(unrolled, "memory", None)
+    looking_ahead(**recipe)
+
+
+def test_measuring_changes_neither_run_nor_global_random_numbers(monkeypatch):
+    monkeypatch.setattr(unrolled, "free_memory", lambda device: math.inf)
+    runs, states = [], []
+    for small in (0, math.inf):
+        monkeypatch.setattr(unrolled, "SMALL", small)
+        torch.manual_seed(5)
+        runs.append(looking_ahead(3, instance_noise=0.1))
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
+    for mine, theirs in zip(*(run.D.parameters() for run in runs), strict=True):
+        assert torch.equal(mine, theirs)
+        assert mine.grad is None
+
+
+def test_free_memory_is_what_the_system_tells(monkeypatch):
+    free = free_memory(torch.device("cpu"))
+    if os.path.exists("/proc/meminfo"):
+        assert 0 < free <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (7, 80))
+    assert free_memory(torch.device("cuda:0")) == 7
+    assert free_memory(torch.device("mps")) == math.inf

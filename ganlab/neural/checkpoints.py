@@ -5,15 +5,12 @@ moments and one whole number. A file is written beside its final name, forced to
 once `checkpoints.json`, written in the same way, lists its SHA-256: a kill at any moment leaves the last one whole.
 """
 
-import functools
 import io
 import json
 import math
-import os
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -21,21 +18,15 @@ from pathlib import Path
 import torch
 
 from ganlab import __version__
-from ganlab.neural.runs import DivergedError
+from ganlab.neural import _fits
+from ganlab.neural._disk import CheckpointError, started, write
+from ganlab.neural._fits import SCHEMA, NotFinite
 
 __all__ = ["CheckpointError", "NotFinite", "latest", "load", "manifest", "save", "started", "write"]
 
-SCHEMA, MANIFEST, KEEP = 1, "checkpoints.json", 2
+MANIFEST, KEEP = "checkpoints.json", 2
 NAME = re.compile(r"step-\d{8,}(-[0-9a-f]{8})?\.pt")
 ENTRY = {"step": int, "file": str, "sha256": str, "size": int}
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint cannot be written or used; the message says which, why and what to do."""
-
-
-class NotFinite(CheckpointError, DivergedError):
-    """Weights that are not finite are not saved: the run has diverged."""
 
 
 def save(run, folder):
@@ -71,8 +62,8 @@ def save(run, folder):
     ...     save(run, folder).name, load(run, folder).name
     ('step-00000000.pt', 'step-00000000.pt')
     """
-    folder, state = Path(folder), _state(run)
-    _refuse_not_finite(_flat(state), run, f"this run at step {run.step}")
+    folder, state = Path(folder), _fits.state_of(run)
+    _fits.refuse_not_finite(_fits.flat(state), run, f"this run at step {run.step}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         listed = manifest(folder, run)["checkpoints"] if (folder / MANIFEST).exists() else []
@@ -90,48 +81,11 @@ def save(run, folder):
     entries = [*[e for e in listed if e["step"] < run.step][1 - KEEP :], entry]
     try:
         write(folder / name, data)
-        write(folder / MANIFEST, _json({"schema": SCHEMA, **_about(run), "checkpoints": entries}))
+        write(folder / MANIFEST, _fits.as_json({"schema": SCHEMA, **_fits.about(run), "checkpoints": entries}))
     finally:
         with suppress(OSError, CheckpointError):  # what stays lying about does no harm
             _tidy(folder)
     return folder / name
-
-
-def write(path, data):
-    """Put bytes into a file so that, whatever happens, the file is the old one or the new one, and whole.
-
-    Raises
-    ------
-    CheckpointError
-        If the disk is full or cannot be written; the old file stays and nothing is left beside it.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     write(Path(folder) / "a", b"one")
-    ...     (Path(folder) / "a").read_bytes()
-    b'one'
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        if os.name != "nt":  # where a folder cannot be opened, and a rename needs no such help
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error}; what was there before is intact. Free some space, "
-                              "or choose another folder") from error  # fmt: skip
-    finally:
-        with suppress(OSError):  # after the rename it is gone
-            temporary.unlink()
 
 
 def manifest(folder, run=None):
@@ -168,7 +122,7 @@ def manifest(folder, run=None):
         raise CheckpointError(f"there are no checkpoints in {folder}") from None
     except (OSError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: put back a copy, or move the folder away and start again") from error
-    if run and (differences := _differences(found, _about(run))):
+    if run and (differences := _fits.differences(found, _fits.about(run))):
         raise CheckpointError(f"{folder} holds another run: {'; '.join(differences)}. Build the run as it was, "
                               "or choose another folder")  # fmt: skip
     return found
@@ -239,112 +193,12 @@ def load(run, path, previous=False):
             if not (previous and older):
                 offer = f"; {older['file']} is whole: previous=True takes it" if older else ""
                 raise CheckpointError(f"{error}{offer}") from error
-    _restore(run, entry["step"], tensors, rates)
+    _fits.restore(run, entry["step"], tensors, rates)
     there, here = (entry.get("torch"), entry.get("device")), (torch.__version__, run.device.type)
     if there != here:
         warnings.warn(f"this checkpoint was written by torch {there[0]} on {there[1]}, and here are {here[0]} and "
                       f"{here[1]}: training goes on, but not bit for bit", stacklevel=2)  # fmt: skip
     return folder / entry["file"]
-
-
-def started(pid):
-    """Return a mark of when a process was started, "" where the system has none to give, None if it has ended.
-
-    The mark is not a time: it tells two processes apart that had the same number one after the other.
-
-    Examples
-    --------
-    >>> started(os.getpid()) == started(os.getpid()) is not None
-    True
-    """
-    if os.name == "nt":  # where os.kill(pid, 0) is Ctrl-C
-        return ""
-    try:
-        os.kill(pid, 0)
-        # after the name, which may hold blanks and brackets: the state is field 3, the start field 22
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except (ProcessLookupError, OverflowError):
-        return None
-    except OSError:
-        return ""
-    return None if fields[0] in b"ZX" else f"{boot} {int(fields[19])}"
-
-
-def _players(run):
-    """The networks and the optimisers of a run, under their names in the file."""
-    averaged = {} if run.ema is run.G else {"ema": run.ema}
-    return {"G": run.G, "D": run.D, **averaged}, {"opt_G": run.opt_G, "opt_D": run.opt_D}
-
-
-def _state(run):
-    """What is saved: all that a run is, apart from what its script builds."""
-    networks, optimizers = _players(run)
-    state = {"schema": SCHEMA, "step": run.step, **{name: network.state_dict() for name, network in networks.items()}}
-    for name, optimizer in optimizers.items():
-        content = optimizer.state_dict()
-        # in plain values: a NumPy number in a recipe would make a file that nothing loads
-        state[name] = {"state": content["state"], "param_groups": _plain(content["param_groups"])}
-    return state
-
-
-def _flat(state):
-    """Every tensor of a state under one name: ``G.0.weight``, ``opt_G.0.exp_avg``."""
-    flat = {}
-    for part, content in state.items():
-        if part.startswith("opt_"):
-            content = {f"{k}.{name}": t for k, slots in content["state"].items() for name, t in slots.items()}
-        if part not in ("schema", "step"):
-            flat.update({f"{part}.{name}": t for name, t in content.items()})
-    return {name: t for name, t in flat.items() if t is not None}
-
-
-def _refuse_not_finite(tensors, run, where):
-    """Raise if a tensor holds NaN or infinity; in a stack, if it does so for every network."""
-    for name, t in tensors.items():
-        wrong = ~torch.isfinite(t)
-        if wrong.flatten(1).any(1).all() if run.rng.stacked and t.ndim else wrong.any():
-            raise NotFinite(f"{name} of {where} has {int(wrong.sum())} numbers that are not finite; go back "
-                            "to an older checkpoint, with a lower lr or a stronger penalty")  # fmt: skip
-
-
-def _about(run):
-    """What tells runs apart, in plain values: recipe, seed, and a few figures of the data."""
-    rows = run.data[:: max(1, len(run.data) // 1000)].double()
-    figures = [float(f"{x:.5g}") for x in (rows.abs().mean(), rows.square().mean())]
-    seed = list(run.rng.seeds) if run.rng.stacked else run.rng.seeds[0]
-    recipe = {name: _plain(value) for name, value in vars(run.recipe).items()}
-    return {"recipe": recipe, "seed": seed, "data": [list(run.data.shape), figures]}
-
-
-def _plain(value):
-    """A value of a recipe as JSON has it; a function by its name, an objective by what it answers, too."""
-    if isinstance(value, Mapping):
-        return {str(_plain(name)): _plain(weight) for name, weight in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
-    if hasattr(value, "d_gain"):
-        t = torch.tensor([-1.5, -0.2, 0.4, 2.0], dtype=torch.float64)
-        return [value.name, *(float(f"{gain(t, t.flip(0) / 3):.5g}") for gain in (value.d_gain, value.g_gain))]
-    if isinstance(value, functools.partial):
-        return f"{_plain(value.func)}{value.args}{value.keywords}"
-    if callable(value):
-        return getattr(value, "__qualname__", type(value).__qualname__)
-    return value.item() if hasattr(value, "item") else value
-
-
-def _json(content):
-    return json.dumps(content, indent=1).encode()
-
-
-def _differences(saved, mine):
-    """Where the run of a manifest and this one differ, one phrase each."""
-    saved, mine = ({**about["recipe"], "seed": about["seed"], "data": about["data"]} for about in (saved, mine))
-    mine = json.loads(_json(mine))
-    if mine["schedule"] == "constant" and not mine["instance_noise"]:
-        saved["steps"] = mine["steps"]  # nothing in the run depends on its length
-    return [f"{name} is {saved.get(name)!r} there and {mine.get(name)!r} here"
-            for name in sorted({*saved, *mine}) if saved.get(name) != mine.get(name)]  # fmt: skip
 
 
 def _bytes(folder, entry):
@@ -388,61 +242,17 @@ def _read(run, folder, entry):
                 raise ValueError("it would unpack to more than its size")
         # said here, because an environment variable can turn the default off
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        found, wanted = (state["schema"], state["step"], *sorted(state)), (SCHEMA, entry["step"], *sorted(_state(run)))
+        wanted = (SCHEMA, entry["step"], *sorted(_fits.state_of(run)))
+        found = (state["schema"], state["step"], *sorted(state))
         if found != wanted:
             raise ValueError(f"schema, step and parts are {found} instead of {wanted}")
-        tensors, rates = _flat(state), {k: float(state[k]["param_groups"][0]["lr"]) for k in _players(run)[1]}
+        tensors, rates = _fits.flat(state), {k: float(state[k]["param_groups"][0]["lr"]) for k in _fits.players(run)[1]}
     except Exception as error:
         # torch's own words advise to turn the safety off
         why = error if type(error) is ValueError else type(error).__name__
         raise CheckpointError(f"{path} is no checkpoint of ganlab: {why}") from error
-    _compare(tensors, run, entry["step"], path)
-    _refuse_not_finite(tensors, run, path)
+    _fits.compare(tensors, run, entry["step"], path)
+    _fits.refuse_not_finite(tensors, run, path)
     if not all(0 <= rate < math.inf for rate in rates.values()):
         raise CheckpointError(f"{path} has learning rates {rates}")
     return tensors, rates
-
-
-def _compare(tensors, run, step, path):
-    """Raise unless names, shapes and dtypes are those of the run."""
-    networks, optimizers = _players(run)
-    wanted = _flat({name: network.state_dict() for name, network in networks.items()})
-    for part, optimizer in optimizers.items():
-        parameters, slots = optimizer.param_groups[0]["params"], _slots(optimizer)
-        # a parameter that never had a gradient has no moments
-        given = {k for k in range(len(parameters)) if any(name.startswith(f"{part}.{k}.") for name in tensors)}
-        for k in given or range(len(parameters) if step else 0):
-            wanted |= {f"{part}.{k}.{slot}": parameters[k] if t.ndim else t for slot, t in slots.items()}
-    for name in sorted({*tensors, *wanted}):
-        if name not in wanted or name not in tensors:
-            raise CheckpointError(f"{path} {'lacks' if name in wanted else 'has an unknown'} {name}")
-        seen, own = tensors[name], wanted[name]
-        if type(seen) is not torch.Tensor or seen.layout != torch.strided or seen.device.type != "cpu":
-            raise CheckpointError(f"{name} of {path} is no plain tensor")
-        if (seen.shape, seen.dtype) != (own.shape, own.dtype):
-            raise CheckpointError(f"{name} of {path} is {tuple(seen.shape)} of {seen.dtype}, and this run has "
-                                  f"{tuple(own.shape)} of {own.dtype}")  # fmt: skip
-
-
-def _slots(optimizer):
-    """What the optimiser keeps for a parameter, shown on a vector of zeros; a scalar stays one for every shape."""
-    own = optimizer.param_groups[0]["params"][0]
-    example = torch.zeros(1, dtype=own.dtype, requires_grad=True)
-    example.grad = torch.zeros_like(example)
-    twin = type(optimizer)([example], **optimizer.defaults)
-    twin.step()
-    return {slot: t for slot, t in twin.state[example].items() if t is not None}
-
-
-def _restore(run, step, tensors, rates):
-    """Copy what was checked into the run."""
-    networks, optimizers = _players(run)
-    for part, network in networks.items():
-        network.load_state_dict({name: tensors[f"{part}.{name}"] for name in network.state_dict()})
-    for part, optimizer in optimizers.items():
-        groups, slots = optimizer.state_dict()["param_groups"], _slots(optimizer)
-        groups[0]["lr"] = rates[part]
-        state = {k: {slot: tensors[f"{part}.{k}.{slot}"].clone() for slot in slots}
-                 for k in groups[0]["params"] if all(f"{part}.{k}.{slot}" in tensors for slot in slots)}  # fmt: skip
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
-    run.step = step

@@ -4,10 +4,7 @@ A run's folder holds what `ganlab.neural.sessions` keeps there, ``run.json``, fr
 again, and ``result.json``, the modes that were found at the end.
 """
 
-import argparse
 import dataclasses
-import inspect
-import io
 import json
 import re
 import sys
@@ -23,45 +20,17 @@ from ganlab.checks import InputError, choose
 from ganlab.data import DATASETS
 from ganlab.metrics import modes_report
 from ganlab.neural import checkpoints, parallel, sessions
+from ganlab.neural._arguments import DEFAULTS, FLAGS, RECIPE, SETTINGS, parser
+from ganlab.neural._formats import FORMATS
 from ganlab.neural.draws import Draws
-from ganlab.neural.game_terms import GAME_TERMS
-from ganlab.neural.models.mlp import ACTIVATIONS, mlp
-from ganlab.neural.penalties import PENALTIES, spectral_normalise
+from ganlab.neural.models.mlp import mlp
+from ganlab.neural.penalties import spectral_normalise
 from ganlab.neural.recipes import Recipe
 from ganlab.neural.runs import DivergedError, Run
-from ganlab.objectives import OBJECTIVES
-from ganlab.relativistic import RELATIVISTIC
 
 __all__ = ["build", "main"]
 
 RUN, RESULT = "run.json", "result.json"
-RECIPE = vars(Recipe())
-NAMES = {"objective": (*OBJECTIVES, *RELATIVISTIC), "penalties": PENALTIES, "game_terms": GAME_TERMS}
-FLAGS = {"penalties": "penalty", "game_terms": "game_term"}  # one flag for each entry of a mapping
-# What a run needs beside its recipe: default, and help.
-SETTINGS = {
-    "hidden": ((128, 128, 128), "widths of the hidden layers of both networks"),
-    "activation": ("relu", f"one of {', '.join(ACTIVATIONS)}"),
-    "dropout": (0.0, "share of the critic's hidden units to drop, as --penalty consistency needs"),
-    "spectral_norm": (False, "divide the critic's weight matrices by their largest singular value"),
-    "seed": ((0,), "of networks, batches and noise; several train that many pairs of networks at once"),
-    "points": (100_000, "how many samples of the data set to keep"),
-    "device": ("auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, mps"),
-    "every": (100, "steps from one row of the history to the next"),
-    "save_every": (1000, "steps from one checkpoint to the next"),
-}
-DEFAULTS = {name: default for name, (default, _) in SETTINGS.items()}
-EXAMPLES = """\
-examples:
-  ganlab train ring --objective nonsaturating --penalty r1=0.1 --steps 5000 --out runs/ring
-  ganlab train grid --objective rpgan --penalty r1=0.1 --penalty r2=0.1 --seed 0 1 2 3 --name four
-  ganlab resume runs/ring --steps 10000
-  ganlab sample runs/ring -n 2500 -o samples.npy        (or samples.csv, samples.png)
-  ganlab list runs
-  torchrun --nproc-per-node=2 -m ganlab train ring --out runs/two
-
-exit codes: 2 bad input, 3 the run diverged, 4 storage (disk full, folder in use, checkpoint damaged),
-130 or 143 stopped by Ctrl-C or SIGTERM after saving; `ganlab resume` goes on."""
 
 
 def build(config, device=None, steps=None):
@@ -125,7 +94,7 @@ def main(argv=None):
         warnings.showwarning = lambda message, *_: _complain(f"warning: {message}")
         try:
             parallel.join()
-            given = _parser().parse_args(argv)
+            given = parser({"train": _train, "resume": _resume, "sample": _sample, "list": _list}).parse_args(argv)
             given.command(given)
         except InputError as error:
             return _complain(error, 2)
@@ -143,7 +112,9 @@ def main(argv=None):
 
 
 def _complain(message, code=0):
-    """Say on one line of stderr what is wrong; of many processes, in which."""
+    """Say on one line of stderr what is wrong; of many processes, in which, unless the first one says it."""
+    if parallel.ELSEWHERE in getattr(message, "__notes__", ()):
+        return code
     who = f" (process {parallel.rank()})" if parallel.world() > 1 else ""
     print(_plain(f"ganlab{who}: {' '.join(str(message).split())}"), file=sys.stderr)
     return code
@@ -185,13 +156,17 @@ def _resume(given):
     _fit(run, law, folder, config, given)
 
 
+def _begin(folder, config, new):
+    """Write down what is trained, in a folder that is nobody else's."""
+    with sessions.open_folder(folder):
+        if new:
+            _refuse_used(folder)  # somebody may have been faster
+        _write(folder / RUN, config)
+
+
 def _fit(run, law, folder, config, given, new=False):
     """Train up to the last step, and write down the modes that are found then."""
-    if parallel.rank() == 0:
-        with sessions.open_folder(folder):
-            if new:
-                _refuse_used(folder)  # somebody may have been faster
-            _write(folder / RUN, config)
+    parallel.lead(lambda: _begin(folder, config, new))
     try:
         sessions.fit(run, folder, every=config["every"], save_every=config["save_every"],
                      progress=sys.stderr.isatty(), keep_going=given.keep_going)  # fmt: skip
@@ -201,8 +176,8 @@ def _fit(run, law, folder, config, given, new=False):
         raise
     samples = run.sample() if run.rng.stacked else run.sample()[None]
     found = [modes_report(x, law, allow_nonfinite=True) for x in samples] if len(law.modes) else []
-    if parallel.rank() == 0:
-        _write(folder / RESULT, {"step": run.step, "modes": [[c.modes, c.of, round(c.hq, 4)] for c in found]})
+    result = {"step": run.step, "modes": [[c.modes, c.of, round(c.hq, 4)] for c in found]}
+    parallel.lead(lambda: _write(folder / RESULT, result))
     for seed, coverage in zip(run.rng.seeds, found, strict=False):
         _say(f"step {run.step}{f', seed {seed}' * run.rng.stacked}: {coverage}")
     if not found:
@@ -216,50 +191,8 @@ def _sample(given):
     _, run, law = _rebuild(Path(given.folder), given.device)
     checkpoints.load(run, given.folder, given.previous)
     content = pack(run.sample(given.n, given.seed, given.averaged), law)
-    if parallel.rank() == 0:
-        checkpoints.write(file, content)
+    parallel.lead(lambda: checkpoints.write(file, content))
     _say(f"{given.n} samples of step {run.step}: {file}")
-
-
-def _npy(samples, law):
-    file = io.BytesIO()
-    np.save(file, samples, allow_pickle=False)
-    return file.getvalue()
-
-
-def _csv(samples, law):
-    file = io.StringIO()
-    columns = ",".join(f"x{k + 1}" for k in range(law.dim))
-    np.savetxt(file, _of_one_seed(samples), "%.9g", ",", header=columns, comments="", newline="\n")
-    return file.getvalue().encode()
-
-
-def _png(samples, law):
-    from ganlab import plots
-
-    real, fake = law.sample(len(samples), np.random.default_rng(0)), _of_one_seed(samples)
-    file = io.BytesIO()
-    with plots.plt.rc_context():
-        plots.use_style()
-        figure, ax = plots.plt.subplots()
-        for x, label in ((real, "data"), (fake, "generator")):
-            if law.dim == 1:
-                ax.hist(x[:, 0], 60, histtype="step", density=True, label=label)
-            else:
-                ax.plot(x[:, 0], x[:, 1], ".", markersize=3, label=label)
-        ax.legend()
-        figure.savefig(file, format="png")
-        plots.plt.close(figure)
-    return file.getvalue()
-
-
-def _of_one_seed(samples):
-    if samples.ndim > 2:
-        raise InputError(f"this run trains {len(samples)} seeds at once: take a .npy file, which has an axis for them")
-    return samples
-
-
-FORMATS = {".npy": _npy, ".csv": _csv, ".png": _png}
 
 
 def _list(given):
@@ -326,114 +259,3 @@ def _rebuild(folder, device, steps=None):
         return config, *build(config, device, steps)
     except (TypeError, KeyError, AttributeError) as error:
         raise checkpoints.CheckpointError(f"{folder / RUN} is damaged: {type(error).__name__} {error}") from error
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are those of every other bad input."""
-
-    def error(self, message):
-        raise InputError(f"{message} (`{self.prog} --help` shows more)")
-
-
-def _parser():
-    """What can be typed."""
-    look = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    parser = _Parser("ganlab", description="Train GANs on data whose truth is known.", **look)
-    parser.add_argument("--version", action="version", version=f"ganlab {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (function, add_arguments, what) in COMMANDS.items():
-        p = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", **look)
-        p.set_defaults(command=function)
-        add_arguments(p)
-    return parser
-
-
-def _train_arguments(p):
-    p.add_argument("data", metavar="DATA", help=f"one of {', '.join(DATASETS)}")
-    where = p.add_mutually_exclusive_group()
-    where.add_argument("--out", metavar="FOLDER", help="of the run (default: runs/NAME)")
-    where.add_argument("--name", metavar="NAME", help="of a folder in runs/ (default: DATA)")
-    for name, (default, text) in SETTINGS.items():
-        _add(p, name, default, text, default)
-    _add_keep_going(p)
-    _add_recipe(p.add_argument_group("recipe"))
-
-
-def _resume_arguments(p):
-    p.add_argument("folder", metavar="FOLDER")
-    p.add_argument("--steps", type=int, metavar="N", help="make the run longer")
-    _add_keep_going(p)
-    _add_restart(p)
-
-
-def _sample_arguments(p):
-    p.add_argument("folder", metavar="FOLDER")
-    p.add_argument("-n", type=int, default=2500, metavar="N", help="how many (default: 2500)")
-    p.add_argument("-o", "--output", required=True, metavar="FILE", help=f"ends in {', '.join(FORMATS)}")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="which samples (default: 0)")
-    p.add_argument("--averaged", action=argparse.BooleanOptionalAction, default=True, help="of the averaged generator")
-    _add_restart(p)
-
-
-def _list_arguments(p):
-    p.add_argument("folder", metavar="FOLDER", nargs="?", default="runs", help="(default: runs)")
-
-
-COMMANDS = {
-    "train": (_train, _train_arguments, "train a new run"),
-    "resume": (_resume, _resume_arguments, "go on with a run"),
-    "sample": (_sample, _sample_arguments, "draw samples from the generator of a run"),
-    "list": (_list, _list_arguments, "show the runs in a folder: data, step, recipe, modes"),
-}
-
-
-def _add_keep_going(parser):
-    parser.add_argument("--keep-going", action="store_true", help="go on when a checkpoint cannot be written")
-
-
-def _add_restart(parser):
-    parser.add_argument("--device", help="another one than the run was started on")
-    parser.add_argument("--previous", action="store_true", help="if the last checkpoint is damaged, take the older one")
-
-
-def _add_settings(parser):
-    for name, (default, text) in SETTINGS.items():
-        _add(parser, name, default, text, default)
-
-
-def _add_recipe(parser):
-    """One flag for every field of `Recipe`, with its help from there; a flag that is not given leaves it alone."""
-    text = inspect.getdoc(Recipe) or ""  # none under python -OO
-    entries = re.findall(r"^(\w+(?:, \w+)*) : (.+)\n((?:    .+\n)*)", text, re.MULTILINE)
-    docs = {name: (kind, " ".join(body.split())) for names, kind, body in entries for name in names.split(", ")}
-    for name, default in RECIPE.items():
-        kind, body = docs.get(name, ("", ""))
-        options = ", ".join(NAMES[name]) if name in NAMES else ", ".join(re.findall('"(.+?)"', kind))
-        _add(parser, name, default, f"{body} {f'One of {options}.' * bool(options)}", argparse.SUPPRESS)
-
-
-def _add(parser, name, default, text, missing):
-    """Add the flag of one setting, whose kind is that of its default."""
-    flag = "--" + FLAGS.get(name, name).replace("_", "-")
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    text += f" (default: {shown})" if default not in (None, {}) else ""
-    options = {"dest": name, "default": missing, "help": text.replace("%", "%%")}
-    if isinstance(default, bool):
-        options["action"] = argparse.BooleanOptionalAction
-    elif isinstance(default, dict):
-        options |= {"type": _weighted, "action": "append", "metavar": "NAME=WEIGHT"}
-    else:
-        one = default[0] if isinstance(default, tuple) else default
-        kind = float if one is None else type(one)
-        options |= {"type": kind, "metavar": {int: "N", float: "X", str: "NAME"}[kind]}
-        options |= {"nargs": "+"} if isinstance(default, tuple) else {}
-    parser.add_argument(flag, **options)
-
-
-def _weighted(text):
-    """A name and its weight."""
-    name, _, weight = text.partition("=")
-    try:
-        return name, float(weight)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"write NAME=WEIGHT, such as r1=0.1, not {text!r}") from None

@@ -1,10 +1,14 @@
 """Where a run computes."""
 
+import math
+from contextlib import suppress
+from pathlib import Path
+
 import torch
 
 from ganlab.checks import InputError
 
-__all__ = ["find_device"]
+__all__ = ["find_device", "free_memory"]
 
 
 def find_device(device="auto", local_rank=0):
@@ -44,3 +48,24 @@ def find_device(device="auto", local_rank=0):
             f"there is no device {str(device)!r} on this machine: choose auto or one of {', '.join(there)}"
         )
     return torch.device(device)
+
+
+def free_memory(device):
+    """Return how many bytes can still be used on a device; infinity where the system does not tell.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Examples
+    --------
+    >>> free_memory(torch.device("cpu")) > 0
+    True
+    """
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    with suppress(OSError):  # Linux only; what os.sysconf calls free leaves out the files that are kept in memory
+        if device.type == "cpu":
+            lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+            return 1024 * int(dict(line.split(":") for line in lines)["MemAvailable"].split()[0])
+    return math.inf

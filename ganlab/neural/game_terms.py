@@ -25,7 +25,7 @@ def gradient_norm(G, D, objective, real, z):
     G, D : torch.nn.Module
         Generator and critic, with parameters of shape (S, ...) where S pairs are trained at once.
     objective : str, Objective or Relativistic
-    real : tensor, shape (B, *features) or (S, B, *features)
+    real : tensor, shape (B, ...) or (S, B, ...)
     z : tensor
         Noise for as many fakes.
 

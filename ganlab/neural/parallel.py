@@ -11,7 +11,9 @@ import os
 import torch
 import torch.distributed as dist
 
-__all__ = ["average", "broadcast", "join", "leave", "rank", "same_everywhere", "sync_gradients", "world"]
+__all__ = ["average", "broadcast", "join", "lead", "leave", "rank", "same_everywhere", "sync_gradients", "world"]
+
+ELSEWHERE = "(raised in process 0)"
 
 
 def rank():
@@ -55,6 +57,43 @@ def join():
         # both where there is a GPU: the user may still choose the CPU
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def lead(work):
+    """Do something in the first process while the others wait; what it raises there is raised in all of them.
+
+    One that failed alone would leave the others waiting until their next exchange breaks down.
+
+    Parameters
+    ----------
+    work : callable
+        Without arguments.
+
+    Raises
+    ------
+    Exception
+        What `work` raises; in the other processes it has the note `ELSEWHERE`.
+
+    Examples
+    --------
+    >>> lead(lambda: print("written once"))
+    written once
+    """
+    if world() == 1:
+        work()
+    elif rank() == 0:
+        try:
+            work()
+        except Exception as error:
+            dist.broadcast_object_list([error], 0)
+            raise
+        dist.broadcast_object_list([None], 0)
+    else:
+        told = [None]
+        dist.broadcast_object_list(told, 0)
+        if told[0] is not None:
+            told[0].add_note(ELSEWHERE)
+            raise told[0]
 
 
 def leave():

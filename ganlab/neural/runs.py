@@ -19,7 +19,7 @@ from ganlab.neural.minibatch import give_rng, pack
 from ganlab.neural.models.mlp import Maxout, StackedLinear
 from ganlab.neural.penalties import PENALTIES, clip_weights, warn_if_batch_norm
 from ganlab.neural.recipes import PLAYERS, SCHEDULES, Recipe
-from ganlab.neural.unrolled import look_ahead
+from ganlab.neural.unrolled import look_ahead, warn_if_large
 from ganlab.relativistic import find
 
 __all__ = ["DivergedError", "Run"]
@@ -100,6 +100,9 @@ class Run:
         self.opt_D = _optimizer(self.D, recipe, recipe.lr)
         self.zero = torch.zeros(len(self.rng.seeds) if self.rng.stacked else (), device=self.device)
         _try_out(self)
+        if recipe.unroll and recipe.unroll_through:
+            with self.turn(), self.autocast():
+                warn_if_large(self.D, self.objective, self.batch()[0], recipe.unroll)
 
     def __repr__(self):
         sizes = " and ".join(f"{sum(p.numel() for p in player.parameters()):,}" for player in (self.G, self.D))
@@ -270,6 +273,8 @@ def _try_out(run):
         if fake.shape[1 + run.rng.stacked :] != run.data.shape[1:]:
             raise InputError(f"G makes samples of shape {tuple(fake.shape[1:])}, data have {tuple(run.data.shape[1:])}")
         scores(run.D, pack(fake, run.recipe.pack))
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise InputError(
             f"G and D do not fit noise {tuple(z.shape)} and data {tuple(run.data.shape)}: {error}"

@@ -5,8 +5,6 @@ with one JSON object a line, and ``lock`` while somebody trains.
 """
 
 import json
-import os
-import platform
 import signal
 import threading
 import warnings
@@ -18,7 +16,8 @@ from tqdm import tqdm
 
 from ganlab.checks import InputError, whole
 from ganlab.neural import parallel
-from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save, started, write
+from ganlab.neural._locks import open_folder
+from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save, write
 from ganlab.neural.runs import DivergedError
 from ganlab.neural.training import train
 
@@ -71,9 +70,10 @@ def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_goi
     DivergedError
         If the run left the finite numbers; the message names the last good checkpoint.
     CheckpointError
-        If the folder is in use or holds another or a later run, or a checkpoint cannot be written.
+        If the folder is in use or holds another or a later run, a checkpoint cannot be written, or many processes no
+        longer hold the same weights.
     InputError
-        If the folder cannot be made or written to, or a number is out of range.
+        If the folder cannot be made or written to, a number is out of range, or the GPU's memory does not suffice.
 
     Examples
     --------
@@ -89,8 +89,8 @@ def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_goi
     first = parallel.rank() == 0
     with ExitStack() as stack:
         told = stack.enter_context(_signals())
-        if folder and first:
-            stack.enter_context(open_folder(folder))
+        if folder:
+            parallel.lead(lambda: stack.enter_context(open_folder(folder)))
         history, saved = _begin(run, folder)
         bar = stack.enter_context(tqdm(total=run.recipe.steps, initial=run.step, disable=not (progress and first)))
         try:
@@ -111,6 +111,10 @@ def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_goi
         except DivergedError as error:
             raise DivergedError(f"{error} (seed {run.seed}, batch of step {run.step}). "
                                 f"Last good checkpoint: {_last_good(folder)}") from error  # fmt: skip
+        except torch.OutOfMemoryError as error:
+            raise InputError(f"out of memory on {run.device} after step {run.step}: lower --batch (it is "
+                             f"{run.recipe.batch}), --unroll or --hidden. Last good checkpoint: "
+                             f"{_last_good(folder)}") from error  # fmt: skip
         if stop := _agree(run, told):  # perhaps while the last checkpoint was written
             raise Interrupted(stop, f"{signal.Signals(stop).name} after step {run.step}; saved: {_last_good(folder)}")
     return history
@@ -181,93 +185,6 @@ def read_history(folder, step=None):
 
 
 @contextmanager
-def open_folder(path):
-    """Make a folder if it is missing, and hold it: no second process gets it until the block ends.
-
-    The lock names process, machine and the start of the process, so that one whose owner was killed is taken over; not
-    so from another machine, which cannot know.
-
-    Raises
-    ------
-    InputError
-        If the path is a file, or cannot be made or written to.
-    CheckpointError
-        If another process holds it, or this one already does.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as parent, open_folder(Path(parent) / "ring") as folder:
-    ...     [file.name for file in folder.iterdir()]
-    ['lock']
-    """
-    path = Path(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{str(path)!r} cannot be a run's folder: {error}; choose another path") from error
-    lock, me = path / "lock", {"pid": os.getpid(), "host": platform.node(), "start": started(os.getpid())}
-    if not _create(lock, me):
-        _take_over(lock, me)
-    try:
-        yield path
-    finally:
-        with suppress(OSError):
-            if _holder(lock) == me:
-                lock.unlink()
-
-
-def _create(lock, me):
-    """Make a lock file; False if there is one."""
-    try:
-        with open(lock, "x", encoding="utf-8") as file:
-            json.dump(me, file)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise InputError(f"{str(lock.parent)!r} cannot be written to: {error}; choose another folder") from error
-    return True
-
-
-def _holder(lock):
-    """Who holds a lock; nothing is known of one that is being written."""
-    try:
-        found = json.loads(lock.read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _take_over(lock, me):
-    """Replace the lock of a process that has ended; one process at a time may judge that, or two would succeed."""
-    guard = lock.with_name("lock.takeover")
-    if not (_ended(_holder(lock)) and _create(guard, me)):
-        _refuse(lock)
-    try:
-        if _ended(_holder(lock)):
-            lock.unlink(missing_ok=True)
-        if not _create(lock, me):
-            _refuse(lock)
-    finally:
-        guard.unlink(missing_ok=True)
-
-
-def _ended(holder):
-    """Whether the process behind a lock is gone for certain."""
-    pid = holder.get("pid")
-    if holder.get("host") != platform.node() or type(pid) is not int or pid <= 0:
-        return False
-    mark = started(pid)
-    return mark is None or bool(mark and holder.get("start") and mark != holder["start"])
-
-
-def _refuse(lock):
-    holder = _holder(lock)
-    raise CheckpointError(f"{lock.parent} is in use by process {holder.get('pid', '?')} on {holder.get('host', '?')}: "
-                          f"wait for it or choose another folder; if it is surely gone, delete {lock}*")  # fmt: skip
-
-
-@contextmanager
 def _signals():
     """Note SIGTERM and SIGINT in a list instead of acting on them."""
     told = []
@@ -301,8 +218,7 @@ def _begin(run, folder):
         raise CheckpointError(f"{folder} holds this run up to step {saved}: resume it "
                               "(`ganlab.neural.sessions.resume`), or choose another folder")  # fmt: skip
     history = read_history(folder, run.step)
-    if parallel.rank() == 0:
-        _write_history(folder, history)
+    parallel.lead(lambda: _write_history(folder, history))
     return history, saved
 
 
@@ -321,16 +237,22 @@ def _store(run, folder, history, keep_going=False):
     """Write history and checkpoint, in this order, in the first process; the others wait."""
     if folder is None:
         return
+    if not all(parallel.same_everywhere(network) for network in (run.G, run.D, run.ema)):
+        raise CheckpointError(f"the processes hold different weights (or buffers) at step {run.step}, which are not "
+                              f"saved: does a layer average over its own part of the batch? Last good checkpoint: "
+                              f"{_last_good(folder)}")  # fmt: skip
+
+    def write_both():
+        _write_history(folder, history)
+        save(run, folder)
+
     try:
-        if parallel.rank() == 0:
-            _write_history(folder, history)
-            save(run, folder)
+        parallel.lead(write_both)
     except CheckpointError as error:
         if not keep_going or isinstance(error, DivergedError):
             raise
-        warnings.warn(f"training goes on without a new checkpoint: {error}", stacklevel=3)
-    if parallel.world() > 1:
-        torch.distributed.barrier()
+        if parallel.rank() == 0:
+            warnings.warn(f"training goes on without a new checkpoint: {error}", stacklevel=3)
 
 
 def _last_good(folder):

@@ -5,15 +5,20 @@ has two parts: the ordinary one, but taken at the critic to come, and how that c
 "unrolling" that trains a copy of the critic and freezes it has the first part only.
 """
 
+import warnings
+
 import torch
 from torch.func import functional_call
 
 from ganlab.checks import InputError, choose, number, whole
 from ganlab.neural._scores import scores
+from ganlab.neural.devices import free_memory
 from ganlab.neural.parallel import average
 from ganlab.relativistic import find
 
-__all__ = ["look_ahead", "memory"]
+__all__ = ["look_ahead", "memory", "warn_if_large"]
+
+SMALL = 2**30  # bytes that no machine lacks
 
 
 def look_ahead(D, objective, real, fake, K, lr, through=True):
@@ -31,7 +36,7 @@ def look_ahead(D, objective, real, fake, K, lr, through=True):
     D : torch.nn.Module
         The critic; neither its parameters nor its buffers are changed.
     objective : str, Objective or Relativistic
-    real, fake : tensor, shape (B, *features) or (S, B, *features)
+    real, fake : tensor, shape (B, ...) or (S, B, ...)
         The minibatch of all `K` steps; `fake` is ``G(z)`` with its graph. In a stack every critic takes its own steps.
     K : int
         How many steps; 0 gives `D` itself.
@@ -121,6 +126,29 @@ def memory(D, objective, real, fake, K):
     whole("K", K, 0)
     one, two = (_kept(D, objective, real, fake, k) for k in (1, 2))
     return one + (K - 1) * (two - one)
+
+
+def warn_if_large(D, objective, real, K):
+    """Warn if the graph of `K` steps ahead is larger than the free memory of its device.
+
+    Small critics are not measured: no activation is counted, but a thousand times the weights and the batch.
+
+    Parameters
+    ----------
+    D, objective, real, K
+        As for `look_ahead`.
+
+    Examples
+    --------
+    >>> warn_if_large(torch.nn.Linear(2, 1), "hinge", torch.ones(100, 2), 10)
+    """
+    numbers = sum(p.numel() for p in D.parameters()) + real.numel()
+    if 1000 * K * numbers * real.element_size() < SMALL:
+        return
+    need, free = memory(D, objective, real, torch.zeros_like(real).requires_grad_(), K), free_memory(real.device)
+    if need > free:
+        warnings.warn(f"unroll {K} needs about {need / 1e9:.2g} GB on {real.device}, where {free / 1e9:.2g} GB are "
+                      "free: lower unroll, batch or the size of D", stacklevel=4)  # fmt: skip
 
 
 def _kept(D, objective, real, fake, K):
