@@ -1,4 +1,4 @@
-"""What the pictures share: colours, dashes, and the part of the plane that is drawn."""
+"""What the pictures share: colours, dashes, the part of the plane that is drawn, and a field on it."""
 
 import numpy as np
 
@@ -22,3 +22,20 @@ def window_of(game, span, paths):
     first, last = np.array(game.domain).T
     low, high = np.maximum(low - pad, first + 1e-3), np.minimum(high + pad, last - 1e-3)
     return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def draw_field(game, window, nullclines, density, ax):
+    """Stream lines and nullclines on a grid that is cut off where the field is not defined."""
+    x, y = (np.linspace(a, b, 61) for a, b in window)
+    grid = np.meshgrid(x, y)
+    with np.errstate(all="ignore"):
+        u, v = (np.broadcast_to(row, grid[0].shape) for row in game.field(*grid))
+    undefined = ~(np.isfinite(u) & np.isfinite(v))
+    for value, (low, high) in zip(grid, game.domain, strict=True):
+        undefined |= (value <= low) | (value >= high)
+    u, v = np.ma.array(u, mask=undefined), np.ma.array(v, mask=undefined)
+    if density:
+        ax.streamplot(x, y, u, v, color="#B8B8B8", linewidth=0.7, arrowsize=0.7, density=density)
+    for row, colour, dash in ((u, COLOURS[4], "dashed"), (v, COLOURS[3], "dotted")) if nullclines else ():
+        if row.min() < 0 < row.max():
+            ax.contour(x, y, row, levels=[0.0], colors=[colour], linestyles=[dash], linewidths=1.2)

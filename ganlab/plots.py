@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ganlab._animation import Animation, animate
-from ganlab._canvas import COLOURS, DASHES, NAMES, window_of
+from ganlab._canvas import COLOURS, DASHES, NAMES, draw_field, window_of
 from ganlab._film import film
 from ganlab._symbolic import to_numpy
 from ganlab.checks import InputError, number, numbers
@@ -85,7 +85,7 @@ def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=Non
     if labels is not None and len(labels) != len(paths):
         raise InputError(f"labels must name each of the {len(paths)} trajectories, got {len(labels)}")
     ax, window = _axes(ax), window_of(game, span, paths)
-    _field(game, window, nullclines, density, ax)
+    draw_field(game, window, nullclines, density, ax)
     for k, path in enumerate(paths):
         colour, dash = COLOURS[k % len(COLOURS)], DASHES[k % len(DASHES)]
         for j, line in enumerate(np.moveaxis(path.states.reshape(len(path.states), -1, 2), 1, 0)):
@@ -97,23 +97,6 @@ def phase_portrait(game, trajectories=(), span=None, nullclines=True, labels=Non
     if labels:
         ax.legend(loc="best")
     return ax
-
-
-def _field(game, window, nullclines, density, ax):
-    """Stream lines and nullclines on a grid that is cut off where the field is not defined."""
-    x, y = (np.linspace(a, b, 61) for a, b in window)
-    grid = np.meshgrid(x, y)
-    with np.errstate(all="ignore"):
-        u, v = (np.broadcast_to(row, grid[0].shape) for row in game.field(*grid))
-    undefined = ~(np.isfinite(u) & np.isfinite(v))
-    for value, (low, high) in zip(grid, game.domain, strict=True):
-        undefined |= (value <= low) | (value >= high)
-    u, v = np.ma.array(u, mask=undefined), np.ma.array(v, mask=undefined)
-    if density:
-        ax.streamplot(x, y, u, v, color="#B8B8B8", linewidth=0.7, arrowsize=0.7, density=density)
-    for row, colour, dash in ((u, COLOURS[4], "dashed"), (v, COLOURS[3], "dotted")) if nullclines else ():
-        if row.min() < 0 < row.max():
-            ax.contour(x, y, row, levels=[0.0], colors=[colour], linestyles=[dash], linewidths=1.2)
 
 
 def eigenvalue_plane(values, circle=False, ax=None):

@@ -32,6 +32,7 @@ FLOORS = {
     "dynamics": 2,
     "jacobians": 2,
     "primitives": 2,
+    "_objective": 2.5,
     "objectives": 3,
     "games": 4,
     "relativistic": 4,
