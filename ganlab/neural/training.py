@@ -39,7 +39,7 @@ class Record:
 
 # [the loop]
 def train(run):
-    """Train `run` up to its last step, yielding a `Record` after every generator step.
+    """Train `run` to its last step; yield a `Record` after every generator step.
 
     Raises
     ------
@@ -48,11 +48,12 @@ def train(run):
     """
     G, recipe, objective = run.G, run.recipe, run.objective
     while run.step < recipe.steps:
-        with run.turn():  # learning rates, noise and random numbers of this step
+        with run.turn():  # sets learning rates, noise, random numbers
             for k in range(recipe.n_critic):
                 real, z = run.batch()
-                with torch.set_grad_enabled(k == recipe.n_critic - 1), run.autocast():
-                    fake = run.prepare(G(z))  # the last one serves both players
+                last = k == recipe.n_critic - 1  # its fakes serve both players
+                with run.autocast(), torch.set_grad_enabled(last):
+                    fake = run.prepare(G(z))
                 with run.autocast():
                     t_real, t_fake = run.scores(real, fake.detach())
                 penalty = run.penalty(k, real, fake.detach(), z)
