@@ -43,6 +43,7 @@ def recent(x):
 
 
 def not_finite(steps, columns):
+    """Something is NaN or infinite: which quantity, and at which step."""
     for name, x in columns.items():
         if len(x) and not np.isfinite(x[0]):
             yield Finding("not finite", f"{name} is {x[0]} at step {steps[0]}",
@@ -51,6 +52,7 @@ def not_finite(steps, columns):
 
 
 def diverging(columns):
+    """Scores or gradients have grown by orders of magnitude."""
     gap = columns["real"] - columns["fake"]  # a score has a free constant in some objectives, a gap has none
     few = min(-(-len(gap) // 4), LEAST // 4)
     for what, x in (("the gap between the mean scores", gap), ("the gradient of D", columns["d_norm"]),
@@ -84,6 +86,7 @@ def judged_gain(objective, columns):
 
 
 def saturated(columns, told):
+    """The discriminator has nearly all that it can gain."""
     gain, guess, top, way = told
     if way >= SATURATED:
         yield Finding("discriminator saturated", f"its gain, {gain:.3g}, is {100 * way:.0f} % of the way from guessing "
@@ -93,6 +96,7 @@ def saturated(columns, told):
 
 
 def dead(columns, told, hq):
+    """The generator has hardly any gradient left, and its fakes are still bad."""
     g, d = columns["g_norm"], recent(columns["d_norm"])
     now, start = recent(g), float(g[: len(g) // 4].max())
     bad = told[-1] > FAKES_ARE_BAD or (hq is not None and hq < FAKES_ARE_BAD)
@@ -103,6 +107,7 @@ def dead(columns, told, hq):
 
 
 def oscillation(steps, columns):
+    """The mean scores swing with one period."""
     sines = {name: _sine(columns[name][len(steps) // 2 :]) for name in ("real", "fake")}
     name = max(sines, key=lambda name: sines[name][1])
     period, explained = sines[name]
@@ -133,6 +138,7 @@ def _sine(x):
 
 
 def collapse(shares, hq, law):
+    """The samples leave modes out, always the same ones or in turn."""
     if shares is None or not (empty := shares < SHARE * law.weights)[-1].any():
         return
     late = len(shares) // 2
@@ -149,6 +155,7 @@ def collapse(shares, hq, law):
 
 
 def violated(columns, penalties):
+    """The slopes are far from what the penalties ask for."""
     if not isinstance(penalties, Mapping | None):
         raise InputError(f"penalties must map names to weights, got {penalties!r}")
     if not penalties or not all(name in TARGETS for name in penalties):  # the row holds the sum of all

@@ -268,7 +268,7 @@ def one_process(rank, path):
 def test_two_processes_with_half_a_batch_agree_with_one_with_the_whole(tmp_path):
     torch.multiprocessing.spawn(one_process, (str(tmp_path),), nprocs=2)
     for rank in (0, 1):
-        for name, (value, *slopes) in torch.load(tmp_path / str(rank)).items():
+        for name, (value, *slopes) in torch.load(tmp_path / str(rank), weights_only=True).items():
             players = pair()
             whole = GAME_TERMS[name](*players, "nonsaturating", *batch())
             parameters = [p for player in players for p in player.parameters()]

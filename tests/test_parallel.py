@@ -26,7 +26,7 @@ def pair(tmp_path_factory):
     command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run([*command, str(WORKER), str(path)], env=environment, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
-    return torch.load(path)
+    return torch.load(path, weights_only=True)
 
 
 @cache

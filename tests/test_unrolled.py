@@ -392,7 +392,7 @@ def one_process(rank, path):
 def test_two_processes_with_half_a_batch_look_ahead_as_one_with_the_whole(tmp_path):
     torch.multiprocessing.spawn(one_process, (str(tmp_path),), nprocs=2)
     for rank in (0, 1):
-        for (name, through), slopes in torch.load(tmp_path / str(rank)):
+        for (name, through), slopes in torch.load(tmp_path / str(rank), weights_only=True):
             G, D, (real, z) = player(2, 2, 1), player(2, 1, 2), batch()
             fake = G(z)
             loss = loss_g(name, look_ahead(D, name, real, fake, 3, LR, through), real, fake)
