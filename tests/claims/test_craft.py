@@ -23,7 +23,7 @@ torch = pytest.importorskip("torch", reason="the page trains networks")
 from ganlab.neural.draws import Draws  # noqa: E402
 from ganlab.neural.minibatch import BatchNorm, VirtualBatchNorm, WithReference, give_rng  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
-from ganlab.neural.penalties import consistency, spectral_normalise  # noqa: E402
+from ganlab.neural.penalties import PENALTIES, consistency, spectral_normalise  # noqa: E402
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "studies"))
@@ -321,6 +321,16 @@ def test_spectral_normalisation_divides_by_the_largest_singular_value():
 
 
 @claim("X-03")
+def test_every_network_of_a_stack_is_divided_by_its_own_value():
+    D = spectral_normalise(mlp(2, 1, (8, 8), init="normal", gain=1.0, seed=range(3)))
+    x = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(0))
+    for _ in range(20):
+        D(x)
+    for m in D[::2]:
+        assert torch.allclose(torch.linalg.svdvals(m.weight.detach())[:, 0], torch.ones(3), atol=1e-4)
+
+
+@claim("X-03")
 def test_power_iteration_follows_the_weights_to_the_value_of_the_svd():
     layer = torch.nn.Linear(20, 30).double()
     spectral_normalise(layer)
@@ -399,3 +409,205 @@ def test_the_p_value_of_the_neighbour_test_is_exact_for_an_honest_model():
     found = memorisation(np.array([0.1, 1.1, 2.1]), train, holdout, np.random.default_rng(0), draws=4000)
     assert found.share == 1.0
     assert found.p_value == pytest.approx(1 / comb(6, 3), abs=0.012)
+
+
+@claim("P-10")
+def test_generators_with_few_points_are_caught_copying_and_those_with_many_are_not():
+    found = stored("memory")["found"]
+    caught = {points: [row["p_memory"] < 0.05 for row in rows] for points, rows in found.items()}
+    assert metrics.success_interval(sum(caught["50"]), len(caught["50"]))[0] > 0.05
+    assert stats.binomtest(sum(caught["2000"]), len(caught["2000"]), 0.05).pvalue > 0.01
+    shares = [[row["share"] for row in found[points]] for points in ("50", "2000")]
+    assert stats.ttest_ind(*shares, equal_var=False, alternative="greater").pvalue < 0.01
+    again = craft_memory.study(50, 0, range(1), steps=1500)[0]  # a part, made again
+    assert again["share"] > 0.5
+
+
+# ---------------------------------------------------------------- the table, and a part of it made again
+
+SHORT = 250
+
+
+@pytest.fixture(scope="module")
+def short():
+    """Rows of the table on the ring with a third of the steps, trained when first asked for."""
+    found = {}
+
+    def run(name, steps=SHORT):
+        if (name, steps) not in found:
+            found[name, steps] = craft_table.study(name, "ring", SEEDS, steps)
+        return found[name, steps]
+
+    return run
+
+
+def better(one, other, quantity="hq"):
+    """Whether row `one` is above row `other`, seed by seed, beyond Student's interval."""
+    return metrics.mean_interval(np.subtract(one[quantity], other[quantity]))[0] > 0
+
+
+@claim("X-06")
+@claim("P-09")
+def test_the_stored_table_can_be_made_again(table):
+    again = craft_table.study("baseline", "ring", SEEDS)
+    assert np.mean(again["hq"]) == pytest.approx(np.mean(table["ring"]["baseline"]["hq"]), abs=0.1)
+    assert again["modes"] == pytest.approx(table["ring"]["baseline"]["modes"], abs=2)
+    assert set(table["ring"]) == set(table["grid"]) == set(craft_table.ROWS)
+    assert all(len(row["hq"]) == len(row["modes"]) == 10 for rows in table.values() for row in rows.values())
+
+
+@claim("P-01")
+def test_labels_help_if_both_players_get_them_and_they_mean_something(short, table):
+    base, both, empty = (short(name) for name in ("baseline", "labels to G and D", "empty labels"))
+    assert better(both, base)
+    assert better(base, empty), "labels that mean nothing would now help, or cost nothing"
+    for benchmark in table:
+        assert gap(table, benchmark, "labels to G and D")[0] > 0.1
+        assert gap(table, benchmark, "empty labels")[1] < 0
+
+
+@claim("P-01")
+def test_the_label_of_a_sample_is_its_mode_and_the_empty_one_is_not():
+    law = craft_table.BENCHMARKS["ring"]
+    for meaning, agree in (("mode", 1.0), ("nothing", 1 / 8)):
+        rows = craft_table.labelled(law, meaning).numpy()
+        nearest = np.argmin(((rows[:, None, :2] - law.means) ** 2).sum(-1), axis=1)
+        assert (rows[:, 2:].argmax(1) == nearest).mean() == pytest.approx(agree, abs=0.02)
+        assert np.allclose(rows[:, 2:].sum(1), 1)
+
+
+@claim("X-01")
+def test_a_gradient_penalty_finds_more_modes_than_clipping(short, table):
+    penalised, clipped = (short(name, 500) for name in ("W, GP", "W, clip 0.1"))
+    assert better(penalised, clipped, "modes")
+    for clip in ("W, clip 0.1", "W, clip 0.01"):
+        assert gap(table, "ring", "W, GP", clip)[0] > 0.05
+        assert gap(table, "ring", "W, GP", clip, "modes")[0] > 1
+
+
+@claim("F-55")
+def test_batch_norm_in_both_networks_loses_modes_on_the_ring(short, table):
+    assert better(short("baseline", 500), short("BN in G and D", 500), "modes")
+    assert gap(table, "ring", "BN in G and D", quantity="modes")[1] < 0
+
+
+@claim("F-55")
+def test_the_joint_loop_shows_the_critic_data_and_fakes_as_one_batch():
+    seen = []
+
+    class Spy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.line = torch.nn.Linear(2, 1)
+
+        def forward(self, x):
+            seen.append(tuple(x.shape))
+            return self.line(x)
+
+    recipe = craft_table.Recipe(steps=1, batch=8)
+    run = craft_table.Run(mlp(2, 2, (4,)), Spy(), craft_table.BENCHMARKS["ring"], recipe, device="cpu")
+    seen.clear()
+    assert list(craft_table.train_together(run)) == [1]
+    assert seen == [(16, 2), (16, 2)]
+
+
+@claim("F-56")
+def test_relu_leads_on_the_ring_and_elu_covers_the_grid_more_evenly(short, table):
+    assert max(short("softplus")["modes"]) <= 1
+    assert better(short("baseline", 500), short("tanh", 500))
+    for name in ("leaky_relu", "tanh", "elu", "softplus"):
+        assert gap(table, "ring", name)[1] < 0
+    low, high = gap(table, "grid", "leaky_relu")
+    assert low < 0 < high
+    assert gap(table, "grid", "elu", quantity="kl")[1] < 0  # smaller is more even
+    assert all(craft_table.ROWS[name][player] == {"activation": name} for name in ("tanh", "elu") for player in "GD")
+
+
+@claim("P-07")
+def test_longer_helps_a_small_discriminator_and_hurts_a_wide_one_unless_it_is_a_wasserstein_critic():
+    cells = {(c["loss"], c["width"], c["d_steps"]): np.array(c["modes"]) for c in stored("strength")["table"]}
+    for loss in craft_strength.LOSSES:
+        assert metrics.mean_interval(cells[loss, 16, 4] - cells[loss, 16, 1])[0] > 3  # longer
+        assert metrics.mean_interval(cells[loss, 128, 1] - cells[loss, 16, 1])[0] > 3  # wider
+    for loss in ("saturating", "nonsaturating"):
+        assert metrics.mean_interval(cells[loss, 128, 4] - cells[loss, 128, 1])[1] < 0
+    assert min(cells["wasserstein, GP", 128, 4]) == 8
+    again = {k: craft_strength.study("nonsaturating", 16, k, SEEDS, steps=200)["modes"] for k in (1, 4)}
+    assert metrics.mean_interval(np.subtract(again[4], again[1]))[0] > 1
+
+
+@claim("P-08")
+def test_runs_that_find_every_mode_still_miss_their_weights(short, table):
+    base = table["ring"]["baseline"]
+    assert base["modes"] == [8] * 10
+    n = int(min(base["hq"]) * craft_table.SETTINGS["samples"])
+    perfect = np.random.default_rng(0).multinomial(n, [1 / 8] * 8, size=2000) / n
+    bar = np.quantile((perfect * np.log(np.maximum(8 * perfect, 1e-300))).sum(axis=1), 0.999)
+    assert min(base["kl"]) > 5 * bar
+    again = short("baseline", 500)
+    found = [kl for kl, modes in zip(again["kl"], again["modes"], strict=True) if modes == 8]
+    assert len(found) >= 5
+    assert np.mean(np.array(found) > bar) > 0.8
+
+
+@claim("P-09")
+def test_alone_few_tricks_help_on_both_benchmarks_and_more_do_harm(table):
+    groups = ("tip", "batch norm", "labels", "activation")
+    tricks = [name for name, row in craft_table.ROWS.items() if row["group"] in groups]
+    ends = {name: [gap(table, benchmark, name) for benchmark in ("ring", "grid")] for name in tricks}
+    helps = {name for name, both in ends.items() if all(low > 0 for low, _ in both)}
+    harms = {name for name, both in ends.items() if all(high < 0 for _, high in both)}
+    assert len(tricks) == 25
+    assert helps == {"labels to G and D", "D 3 steps"}
+    assert gap(table, "grid", "D 3 steps", quantity="modes")[1] < 0, "it would now help without a price"
+    assert len(harms) > len(helps)
+    silent = {name for name, both in ends.items() if all(low < 0 < high for low, high in both)}
+    assert len(silent) >= 4
+    low, high = gap(table, "grid", "smooth 0.9")
+    assert low < 0 < high
+    assert gap(table, "ring", "smooth 0.9")[0] > 0
+
+
+@claim("P-09")
+def test_a_trick_changes_one_thing_and_leaves_the_starting_weights_of_the_others(table):
+    law = craft_table.BENCHMARKS["ring"]
+    G, D = craft_table.networks(craft_table.ROWS["baseline"], law, range(2))
+    for name in ("smooth 0.9", "instance noise", "D 3 steps", "constant rate", "no averaging"):
+        other = craft_table.networks(craft_table.ROWS[name], law, range(2))
+        for one, two in zip((G, D), other, strict=True):
+            assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
+    assert len(craft_table.ROWS["D twice as wide"]["D"]) == 1
+
+
+def ranks(values):
+    """Ranks by hand, ties shared."""
+    values = np.asarray(values)
+    return (values[:, None] > values).sum(1) + ((values[:, None] == values).sum(1) - 1) / 2
+
+
+def quality(rows, seeds=slice(None)):
+    return ranks([np.mean(row["hq"][seeds]) for row in rows.values()])
+
+
+@claim("X-06")
+def test_the_ranking_repeats_on_other_seeds_and_not_on_another_benchmark(table):
+    ring, grid = table["ring"], table["grid"]
+    first, second = slice(0, 5), slice(5, 10)
+    luck = [np.corrcoef(quality(rows, first), quality(rows, second))[0, 1] for rows in (ring, grid)]
+    across = np.corrcoef(quality(ring), quality(grid))[0, 1]
+    assert min(luck) > 0.8
+    assert 0.35 < across < min(luck) - 0.15
+
+
+@claim("X-06")
+def test_no_row_without_labels_is_among_the_best_by_quality_and_evenness_on_both_benchmarks(table):
+    best = []
+    for rows in table.values():
+        evenness = {name: np.median([np.inf if kl is None else kl for kl in row["kl"]]) for name, row in rows.items()}
+        share = {name: -np.mean(row["hq"]) for name, row in rows.items()}
+        best += [set(sorted(values, key=values.get)[:5]) for values in (evenness, share)]
+    assert set.intersection(*best) == {"labels to G and D"}
+    objectives = {str(row["recipe"].get("objective", "nonsaturating")) for row in craft_table.ROWS.values()}
+    assert set(gl.OBJECTIVES) <= objectives, "an objective of the package is missing from the table"
+    penalties = {str(p) for row in craft_table.ROWS.values() for p in row["recipe"].get("penalties", {})}
+    assert set(PENALTIES) - {"drift"} <= penalties
