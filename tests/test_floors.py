@@ -15,6 +15,7 @@ FLOORS = {
     "checks": 0,
     "_intervals": 1,
     "_samples": 1,
+    "tables": 1,
     "_laws": 2,
     "_neighbours": 2,
     "data": 3,
