@@ -150,7 +150,7 @@ def collapse(shares, hq, law):
            f"static over the last {len(shares) - late} snapshots")  # fmt: skip
     yield Finding("mode hopping" if hops else "mode collapse", f"the samples are at {np.sum(~empty[-1])} of "
                   f"{len(law.weights)} modes, {100 * shares[-1].max():.0f} % at one ({how}); quality {100 * hq:.0f} % "
-                  "of what is possible", "unroll D, pack samples, take RpGAN with R1 and R2, or lower lr_g",
+                  "of what is possible", "lower lr_g or raise D's rate first; then unroll D or pack samples",
                   "mode-collapse")  # fmt: skip
 
 

@@ -46,7 +46,6 @@ CURES = {
     "minibatch std dev": {"critic": "std dev"},
     "minibatch discr.": {"critic": "discrimination"},
     "unrolled, K = 10": {"unroll": 10, "unroll_lr": 0.03},
-    "unrolled, K = 5, inner step 0.3": {"unroll": 5, "unroll_lr": 0.3},
 }
 
 

@@ -28,7 +28,8 @@ from ganlab.neural.training import train
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "_tools"))
 
 SETTINGS = {"seeds": 10, "samples": 2000, "look_every": 20, "floor_draws": 400}
-LEARN = {"batch": 256, "steps": 3000, "lr": 1e-3, "schedule": "cosine"}
+LEARN = {"objective": "least_squares", "batch": 256, "steps": 2500, "lr": 2e-3, "betas": (0.0, 0.9),
+         "schedule": "cosine"}  # fmt: skip
 # The learning rates of D and G.
 WANDER = {"G as fast as D": (1e-3, 1e-3), "G 8 times faster": (5e-4, 4e-3)}
 NARROW = {"G as fast as D": (1e-3, 1e-3), "G 50 times faster": (1e-3, 5e-2), "G 200 times faster": (1e-3, 2e-1)}
@@ -58,9 +59,9 @@ def distances(x):
     return float(np.abs(gap).sum() * (grid[1] - grid[0])), float(kstest(x, cdf).statistic)
 
 
-def run_of(G, seeds, hidden, **recipe):
+def run_of(G, seeds, hidden, activation="relu", **recipe):
     """A run against a stack of small critics."""
-    D = mlp(1, 1, hidden, seed=[100 + s for s in seeds])
+    D = mlp(1, 1, hidden, activation, seed=[100 + s for s in seeds])
     return Run(G, D, data.two_peaks(), Recipe(latent=1, check_every=100, **recipe), seed=list(seeds), device="cpu")
 
 
@@ -69,9 +70,13 @@ def watch(run, what):
     return [what(run) for record in train(run) if record.step % SETTINGS["look_every"] == 0]
 
 
+def two_digits(values):
+    return [round(float(v), 2) for v in values]
+
+
 def learn(seeds):
-    G = mlp(1, 1, (32, 32), init="orthogonal", gain=1.4, seed=seeds)
-    run = run_of(G, seeds, (32, 32), **LEARN)
+    G = mlp(1, 1, (32, 32), "tanh", init="orthogonal", gain=1.4, seed=seeds)
+    run = run_of(G, seeds, (32, 32), "tanh", **LEARN)
     for _ in train(run):
         pass
     return [distances(x[:, 0]) for x in run.sample(SETTINGS["samples"])]
@@ -81,12 +86,12 @@ def wander(rates, seeds, steps=1200):
     """The mean of the present generator's samples, a row a look."""
     G = mlp(1, 1, (16, 16), init="orthogonal", gain=1.4, seed=seeds)
     run = run_of(G, seeds, (16, 16), lr=rates[0], lr_g=rates[1], batch=64, steps=steps)
-    return watch(run, lambda run: run.sample(400, averaged=False)[..., 0].mean(axis=1).round(2).tolist())
+    return watch(run, lambda run: two_digits(run.sample(400, averaged=False)[..., 0].mean(axis=1)))
 
 
 def narrow(rates, seeds, steps=1500):
     run = run_of(Shift(len(seeds)), seeds, (32, 32), lr=rates[0], lr_g=rates[1], batch=64, steps=steps)
-    return watch(run, lambda run: run.G.m.flatten().detach().numpy().round(2).tolist())
+    return watch(run, lambda run: two_digits(run.G.m.flatten().detach()))
 
 
 def affine(rates, seeds, steps=1500):
