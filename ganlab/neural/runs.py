@@ -98,6 +98,7 @@ class Run:
             warn_if_batch_norm(self.D)
         self.opt_G = _optimizer(self.G, recipe, recipe.lr_g or recipe.lr)
         self.opt_D = _optimizer(self.D, recipe, recipe.lr)
+        self.one_pass = all(type(m) in SAMPLE_BY_SAMPLE for m in self.D.modules())
         self.zero = torch.zeros(len(self.rng.seeds) if self.rng.stacked else (), device=self.device)
         _try_out(self)
         if recipe.unroll and recipe.unroll_through:
@@ -142,7 +143,7 @@ class Run:
 
     def scores(self, real, fake):
         """Scores of both batches; in one pass, which is quicker, where D looks at every sample by itself."""
-        if not all(type(m) in SAMPLE_BY_SAMPLE for m in self.D.modules()):
+        if not self.one_pass:
             return scores(self.D, real), scores(self.D, fake)
         both = scores(self.D, torch.cat([real, fake], dim=int(self.rng.stacked)))
         return both.tensor_split(2, dim=-1)

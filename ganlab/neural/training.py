@@ -87,5 +87,5 @@ def ascend(run, optimizer, gain):
 @torch.no_grad()
 def record(step, d_gain, g_gain, t_real, t_fake, penalty, d_norm, g_norm):
     """Write down a step: mean scores instead of batches, averaged over the processes."""
-    numbers = torch.stack([d_gain, g_gain, t_real.mean(-1), t_fake.mean(-1), penalty, d_norm, g_norm])
-    return Record(step, *parallel.average(numbers).unbind())
+    numbers = d_gain.detach(), g_gain.detach(), t_real.mean(-1), t_fake.mean(-1), penalty.detach(), d_norm, g_norm
+    return Record(step, *(numbers if parallel.world() == 1 else parallel.average(torch.stack(numbers)).unbind()))
