@@ -275,6 +275,11 @@ def test_a_nan_in_one_seed_does_not_stop_the_others():
     (lambda: Run(mlp(2, 2), mlp(2, 1, norm="batch"), ring(), Recipe(batch=1), device="cpu", points=500), "batch"),
     (lambda: small(game_terms={"consensus": 1.0}, pack=2), "game_terms"),
     (lambda: small(seed=-1), "seed"),
+    (lambda: Run(mlp(2, 2), mlp(2, 1), ring(), {"steps": 3}, device="cpu"), "must be a Recipe"),
+    (lambda: Run(mlp(2, 2), mlp(2, 1), "ring", device="cpu"), "ganlab.data.ring"),
+    (lambda: Run(mlp(2, 2), mlp(2, 1), ring(), seed=(0, 1), device="cpu"), "same number of seeds"),
+    (lambda: Run(mlp(2, 2, seed=(0, 1)), mlp(2, 1, seed=(0, 1)), ring(), device="cpu"), "same number of seeds"),
+    (lambda: small(objective=gl.Objective(f1=lambda t: -np.exp(t), f2=lambda t: -t, f3=lambda t: t)), "primitives"),
     (lambda: Run(mlp(1, 1), mlp(1, 1), two_peaks(), Recipe(latent=3), device="cpu", points=500), "do not fit"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_said_before_training(make, message):
@@ -285,7 +290,9 @@ def test_what_does_not_fit_is_said_before_training(make, message):
 @pytest.mark.parametrize("keywords", [
     {"objective": "gan"}, {"penalties": {"r3": 1}}, {"penalties": {"r1": -1}}, {"game_terms": {"x": 1}}, {"clip": 0},
     {"steps": 2.5}, {"batch": 0}, {"n_critic": 0}, {"n_critic": True}, {"optimizer": "lion"}, {"lr": float("nan")},
-    {"lr": 0}, {"lr": float("inf")}, {"betas": (0.5,)}, {"betas": (0.5, 1.0)}, {"schedule": "step"}, {"ema": 1.0},
+    {"lr": 0}, {"lr": float("inf")}, {"betas": (0.5,)}, {"betas": 0.5},
+    {"penalties": "r1"}, {"penalties": ["r1"]}, {"game_terms": "consensus"},
+    {"betas": (0.5, 1.0)}, {"schedule": "step"}, {"ema": 1.0},
     {"lazy": 0}, {"instance_noise": -0.1}, {"unroll": -1}, {"unroll": 1.5}, {"pack": 0}, {"latent": 0},
     {"precision": "fp8"}, {"check_every": 0}, {"unroll_lr": 0}, {"noise_until": 0},
 ], ids=str)  # fmt: skip
@@ -316,3 +323,20 @@ def test_a_copy_of_the_networks_trains_to_the_same_weights():
         for _ in train(run):
             pass
     assert all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+@pytest.mark.parametrize("seed", [0, (0, 1)])
+def test_one_pass_through_d_gives_each_batch_its_own_scores(seed):
+    nets = (mlp(2, n, hidden=(8,), seed=seed) for n in (2, 1))
+    run = Run(*nets, ring(), Recipe(batch=16), seed=seed, device="cpu", points=100)
+    real, fake = (run.rng.normal(16, 2) + shift for shift in (0, 3))
+    assert run.one_pass
+    t_real, t_fake = run.scores(real, fake)
+    torch.testing.assert_close(t_real, run.D(real)[..., 0])
+    torch.testing.assert_close(t_fake, run.D(fake)[..., 0])
+
+
+def test_layers_that_see_the_batch_get_each_batch_by_itself():
+    run = Run(mlp(2, 2, hidden=(8, 8)), mlp(2, 1, hidden=(8, 8), norm="batch"), ring(), Recipe(batch=16), device="cpu",
+              points=100)  # fmt: skip
+    assert not run.one_pass

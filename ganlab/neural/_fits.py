@@ -126,6 +126,7 @@ def _plain(value):
 
 
 def as_json(content):
+    """The bytes of a JSON file."""
     return json.dumps(content, indent=1).encode()
 
 

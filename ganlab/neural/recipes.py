@@ -109,7 +109,7 @@ class Recipe:
                 number(name, getattr(self, name), 0, open_low=True)
         number("instance_noise", self.instance_noise, 0)
         number("ema", self.ema, 0, 1, open_high=True)
-        if len(self.betas) != 2:
+        if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
             raise InputError(f"betas must be two numbers in [0, 1), got {self.betas!r}")
         for beta in self.betas:
             number("betas", beta, 0, 1, open_high=True)
@@ -117,6 +117,8 @@ class Recipe:
             ("penalty", self.penalties, PENALTIES),
             ("game term", self.game_terms, GAME_TERMS),
         ):
+            if not isinstance(weights, Mapping):
+                raise InputError(f"each {kind} needs its weight, as in {{'{next(iter(table))}': 0.1}}, got {weights!r}")
             for name, weight in weights.items():
                 if not callable(name):
                     choose(kind, name, table)

@@ -78,6 +78,8 @@ class Run:
     step: int = field(default=0, init=False)
 
     def __post_init__(self):
+        if not isinstance(self.recipe, Recipe):
+            raise InputError(f"recipe must be a Recipe, such as Recipe(steps=1000), got {self.recipe!r}")
         recipe, self.device = self.recipe, find_device(self.device, parallel.join())
         self.rng = Draws(self.seed, self.device, parallel.rank(), parallel.world())
         self.dtype = next(self.G.parameters()).dtype
@@ -241,7 +243,10 @@ def _tensor(data, points):
     """The data as one tensor of finite floats."""
     if hasattr(data, "sample"):
         data = data.sample(whole("points", points), np.random.default_rng(0))
-    data = torch.as_tensor(data)
+    try:
+        data = torch.as_tensor(data)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"data must be a tensor or a law such as ganlab.data.ring(), got {data!r}") from None
     if not data.is_floating_point() or data.ndim < 2:
         raise InputError(f"data must be floats of shape (N, ...), got {data.dtype} of shape {tuple(data.shape)}")
     if not torch.isfinite(data).all():
@@ -268,6 +273,10 @@ def _try_out(run):
     z = torch.zeros(
         *[len(run.rng.seeds)] * run.rng.stacked, run.n, run.recipe.latent, device=run.device, dtype=run.dtype
     )
+    seeds = len(run.rng.seeds)
+    if run.rng.stacked and any(len(p) != seeds for net in (run.G, run.D) for p in net.parameters()):
+        raise InputError(f"a Run of {seeds} seeds needs G and D stacked for the same number of seeds: "
+                         f"mlp(..., seed=range({seeds}))")  # fmt: skip
     try:
         run.G.eval(), run.D.eval()
         fake = run.G(z)
@@ -276,11 +285,22 @@ def _try_out(run):
         scores(run.D, pack(fake, run.recipe.pack))
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
-        raise InputError(
-            f"G and D do not fit noise {tuple(z.shape)} and data {tuple(run.data.shape)}: {error}"
-        ) from None
+    except (RuntimeError, IndexError) as error:
+        raise InputError(f"G and D do not fit noise {tuple(z.shape)} and data {tuple(run.data.shape)} "
+                         f"(stacks need the same number of seeds in G, D and Run): {error}") from None  # fmt: skip
     finally:
         run.G.train(), run.D.train()
+    _try_objective(run.objective)
     if run.recipe.batch == 1 and (run.rng.stacked or any("BatchNorm" in type(m).__name__ for m in run.D.modules())):
         raise InputError("batch 1 has no batch statistics and cannot be stacked: take batch 2 or more")
+
+
+@torch.enable_grad()
+def _try_objective(objective):
+    """Ask a student's own objective for a gradient before training does."""
+    t = torch.zeros(2, requires_grad=True)
+    try:
+        (objective.d_gain(t, t) + objective.g_gain(t, t)).backward()
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(f"{objective.name}: f1, f2 and f3 must work on tensors; write them with ganlab.primitives "
+                         f"(softplus, log, ...) instead of numpy ({error})") from None  # fmt: skip
