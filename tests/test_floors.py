@@ -33,6 +33,10 @@ FLOORS = {
     "dynamics": 2,
     "jacobians": 2,
     "primitives": 2,
+    "_quadratic": 2,
+    "transport": 3,
+    "_divergence": 2.5,
+    "divergences": 4,
     "_objective": 2.5,
     "objectives": 3,
     "games": 4,
@@ -51,7 +55,7 @@ FLOORS = {
 }
 # Which heavy package may be imported where: anywhere inside, or only inside a function.
 ONLY_IN = {"torch": "neural", "matplotlib": "plots"}
-NOT_AT_THE_TOP = {"scipy", "sympy"}
+NOT_AT_THE_TOP = {"scipy", "sympy", "ot"}
 
 
 def modules():
