@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ganlab.checks import InputError
+from ganlab.checks import InputError, numbers
 
-__all__ = ["MOST_PAIRS", "distances", "generator", "pair", "points"]
+__all__ = ["MOST_PAIRS", "distances", "generator", "pair", "points", "weights"]
 
 MOST_PAIRS = 2**26  # distances held at once: half a gigabyte
 
@@ -85,3 +85,26 @@ def distances(x, y):
         raise InputError(f"{len(x)} times {len(y)} distances would take {size:.1f} GiB; take at most "
                          f"{int(MOST_PAIRS**0.5)} samples a side, or use sliced_wasserstein")  # fmt: skip
     return cdist(x, y)
+
+
+def weights(name, value, n):
+    """Return `value` as n weights with sum 1, or n equal ones for None; they are not rescaled for you.
+
+    Raises
+    ------
+    InputError
+        If they are negative, not finite, another number than n, or do not sum to 1 (to 1e-8).
+
+    Examples
+    --------
+    >>> weights("a", None, 4)
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    if value is None:
+        return np.full(n, 1 / n)
+    a = np.asarray(numbers(name, value, 0), dtype=float)
+    if a.shape != (n,):
+        raise InputError(f"{name} must be {n} weights, one a point, got shape {a.shape}")
+    if abs(a.sum() - 1) > 1e-8:
+        raise InputError(f"{name} must sum to 1, got {a.sum():.10g}; divide it by its sum")
+    return a / a.sum()

@@ -13,6 +13,10 @@ class NoEquilibrium(ValueError):
     """The game has no rest point where one was looked for."""
 
 
+class NotConverged(RuntimeError):
+    """A solver stopped before its answer was good enough; the message says how far off it is and what to do."""
+
+
 def choose(kind, name, table: Mapping):
     """Look up `name` in `table`; an unknown name lists the known ones.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ganlab._neighbours import Memorisation, density_coverage, memorisation, precision_recall
 from ganlab._samples import distances, generator, pair
+from ganlab._wasserstein import sliced_wasserstein, wasserstein
 from ganlab.checks import InputError, choose, number, whole
 
 __all__ = ["Memorisation", "density_coverage", "memorisation", "mmd", "permutation_test", "precision_recall",
@@ -68,99 +69,6 @@ def _median_distance(x, y):
     if median == 0:
         raise InputError("the median distance is 0, since most samples are the same point: give a bandwidth")
     return float(median)
-
-
-def _line(x, y, p):
-    """W_p to the power p between the columns of two arrays, each a set of equally heavy points on the line."""
-    x, y, n, m = np.sort(x, axis=0), np.sort(y, axis=0), len(x), len(y)
-    # Both quantile functions are steps. In units of 1 / (n m) the edges are whole numbers, so nothing is rounded.
-    edges = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
-    shares = np.diff(edges) / (n * m)
-    return shares @ np.abs(x[edges[:-1] // m] - y[edges[:-1] // n]) ** p
-
-
-def wasserstein(x, y, p=1):
-    """Return the Wasserstein distance between two sets of equally heavy points, exactly.
-
-    Parameters
-    ----------
-    x : (n, d) array
-    y : (m, d) array
-        With m = n, except on the line.
-    p : float
-        The power of the Euclidean distance, at least 1.
-
-    Returns
-    -------
-    float
-        Of the samples. It exceeds the distance of the laws: two sets from one law are never 0 apart.
-
-    Raises
-    ------
-    InputError
-        For samples that are empty, not finite or of different dimensions or (off the line) numbers, p below 1, or more
-        than about 8,000 samples: the memory grows as n squared and the time as n cubed (1 s at 2,500).
-
-    Notes
-    -----
-    On the line the sorted samples are matched; elsewhere SciPy solves the assignment (Jonker and Volgenant 1987).
-
-    Examples
-    --------
-    >>> wasserstein([0.0, 1.0], [1.0, 2.0]), wasserstein([[0, 0], [0, 1]], [[3, 5], [3, 4]])
-    (1.0, 5.0)
-    """
-    (x, y), p = pair(x, y), number("p", p, 1)
-    if x.shape[1] == 1:
-        return float(_line(x, y, p)[0] ** (1 / p))
-    if len(x) != len(y):
-        raise InputError(f"x and y must hold equally many points in {x.shape[1]}-D, got {len(x)} and {len(y)}; take "
-                         "the first of the longer, or use sliced_wasserstein")  # fmt: skip
-    from scipy.optimize import linear_sum_assignment
-
-    costs = distances(x, y) ** p
-    return float(costs[linear_sum_assignment(costs)].mean() ** (1 / p))
-
-
-def sliced_wasserstein(x, y, directions, rng, p=1):
-    """Return the Wasserstein distance of the shadows on random lines, ``(mean over lines of W_p^p)^(1 / p)``.
-
-    Parameters
-    ----------
-    x : (n, d) array
-    y : (m, d) array
-        m need not be n.
-    directions : int
-        How many lines; 200 give about 5 % in the plane. The same `rng` state gives the same lines.
-    rng : numpy.random.Generator
-    p : float
-        At least 1.
-
-    Returns
-    -------
-    float
-        At most `wasserstein`, and smaller by a factor that depends on d.
-
-    Raises
-    ------
-    InputError
-        For samples that are empty, not finite or of different dimensions, and for bad `directions`, `rng` or `p`.
-
-    Notes
-    -----
-    Bonneel et al. 2015.
-
-    Examples
-    --------
-    >>> square = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
-    >>> moved = sliced_wasserstein(square, square + [3, 0], 2000, np.random.default_rng(0))
-    >>> abs(moved - 3 * 2 / np.pi) < 0.05  # the mean of |cos|
-    True
-    """
-    (x, y), p = pair(x, y), number("p", p, 1)
-    theta = generator(rng).standard_normal((x.shape[1], whole("directions", directions)))
-    theta /= np.linalg.norm(theta, axis=0)
-    return float(_line(x @ theta, y @ theta, p).mean() ** (1 / p))
 
 
 def permutation_test(x, y, statistic, rng, draws=199):
