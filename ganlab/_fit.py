@@ -1,0 +1,120 @@
+"""The Gaussian that is nearest to a law on the line, by one divergence or another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ganlab._divergence import get, terms
+from ganlab._laws import Mixture
+from ganlab.checks import InputError, number
+
+__all__ = ["GaussianFit", "fit_gaussian"]
+
+_PANELS, _NODES = 120, 20
+
+
+@dataclass(frozen=True)
+class GaussianFit:
+    """The best ``N(mean, sd^2)``, its divergence from the law, and every local minimum that was found.
+
+    `minima` holds them as ``(mean, sd, value)``, the best first; between equals, the one on the right.
+    """
+
+    mean: float
+    sd: float
+    value: float
+    minima: tuple = ()
+
+
+def fit_gaussian(divergence, law, start=None, symmetric=False):
+    """Return the ``N(m, s^2)`` with the least ``D(law || N(m, s^2))``.
+
+    Parameters
+    ----------
+    divergence : str or Divergence
+        "kl" is forward KL, data against model, which must cover; "reverse_kl" is KL(model || data).
+    law : Mixture
+        In one dimension.
+    start : (mean, sd), optional
+        Look for the local minimum near this one only. If left out, the search starts at the law's own mean and sd, at
+        each of its modes, and between.
+    symmetric : bool
+        Keep the mean where the law has its own, and fit the sd only.
+
+    Returns
+    -------
+    GaussianFit
+
+    Raises
+    ------
+    InputError
+        If `law` is no mixture on the line, `start` no such pair, or the divergence is infinite for every Gaussian.
+
+    Examples
+    --------
+    >>> from ganlab.data import mixture_1d
+    >>> best = fit_gaussian("kl", mixture_1d([-2.0, 2.0], 1.0))
+    >>> round(abs(best.mean), 6), round(best.sd, 6), round(best.value, 6)
+    (0.0, 2.236068, 0.171999)
+    """
+    divergence = get(divergence)
+    if not isinstance(law, Mixture) or law.dim != 1:
+        raise InputError(f"law must be a Mixture on the line, got {law!r}")
+    centre, spread = _moments(law)
+    loss = _loss(divergence, law)
+    if start is None:
+        means = law.means[:, 0]
+        starts = [(centre, spread), *zip(means, law.sds, strict=True),
+                  *zip((centre + means) / 2, (spread + law.sds) / 2, strict=True)]  # fmt: skip
+    else:
+        starts = [(number("start[0]", start[0]), number("start[1]", start[1], 0, open_low=True))]
+    found = [_descend(loss, centre if symmetric else m, s, symmetric) for m, s in starts]
+    minima = _distinct([minimum for minimum in found if minimum is not None])
+    if not minima:
+        raise InputError(f"no Gaussian has a finite {divergence.name} divergence from {law!r}")
+    return GaussianFit(*minima[0], minima=tuple(minima))
+
+
+def _moments(law):
+    means = law.means[:, 0]
+    centre = law.weights @ means
+    return float(centre), float(np.sqrt(law.weights @ (law.sds**2 + (means - centre) ** 2)))
+
+
+def _loss(divergence, law):
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    low, high = (law.means[:, 0] - 12 * law.sds).min(), (law.means[:, 0] + 12 * law.sds).max()
+    low, high = low - (high - low) / 2, high + (high - low) / 2
+    edges = np.linspace(low, high, _PANELS + 1)
+    half = (edges[1] - edges[0]) / 2
+    x = (edges[:-1, None] + half + half * nodes).ravel()
+    w = np.tile(weights * half, _PANELS)
+    log_p = law.log_density(x[:, None])
+    p = np.exp(log_p)
+
+    def loss(m, s):
+        log_q = -(((x - m) / s) ** 2) / 2 - np.log(s * np.sqrt(2 * np.pi))
+        return float(w @ terms(divergence, p, np.exp(log_q), log_p, log_q))
+
+    return loss
+
+
+def _descend(loss, m, s, symmetric):
+    from scipy.optimize import minimize
+
+    def of(z):
+        return loss(m, np.exp(z[0])) if symmetric else loss(z[0], np.exp(z[1]))
+
+    z = [np.log(s)] if symmetric else [m, np.log(s)]
+    if not np.isfinite(of(z)):
+        return None
+    z = minimize(of, z, jac="3-point", method="BFGS", options={"gtol": 1e-9}).x
+    return (float(m), float(np.exp(z[0])), of(z)) if symmetric else (float(z[0]), float(np.exp(z[1])), of(z))
+
+
+def _distinct(minima):
+    kept = []
+    for minimum in sorted(minima, key=lambda found: (round(found[2], 9), -found[0])):
+        if all(abs(minimum[0] - other[0]) + abs(minimum[1] - other[1]) > 1e-4 for other in kept):
+            kept.append(minimum)
+    return kept
