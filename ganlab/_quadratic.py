@@ -9,23 +9,16 @@ Its optimum is the transport cost ``K/2 W_2^2``. ``H_i`` and ``H_j`` are what a 
 ``y_j``.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
+from ganlab._quadratic_program import SOLVERS, NotOptimal, centre, check, highs
 from ganlab._samples import distances, pair, points
 from ganlab.checks import InputError, choose, number
 
 __all__ = ["NotOptimal", "Potentials", "TransportCritic", "critic_from_potentials", "quadratic_potentials",
            "quadratic_slack", "transport_map"]  # fmt: skip
-
-TOLERANCE = 1e-9  # of the largest cost: what rounding may do to feasibility and to the gap
-ROUNDS = 10_000_000  # of the network simplex; it needs some thousands
-
-
-class NotOptimal(ArithmeticError):
-    """A solver stopped before the optimum, or its answer does not pass the checks of optimality."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +44,14 @@ class Potentials:
     value: float
     plan: np.ndarray | None
     scale: float
+
+    @property
+    def partner(self):
+        """Index of the datum that gets most of each fake's mass, (n,): the sigma of WGAN-QC; the first of several."""
+        if self.plan is None:
+            raise InputError("two-sided potentials have no plan, so no map: solve with one_sided=True")
+        most = self.plan.max(1, keepdims=True)
+        return (self.plan >= most * (1 - 1e-6)).argmax(1)  # the first of the largest, not the largest by rounding
 
     def __repr__(self):
         return f"Potentials of {len(self.fake)} fakes and {len(self.real)} data, cost {self.value:.6g}"
@@ -103,17 +104,15 @@ def quadratic_potentials(x, y, scale=1.0, one_sided=True, solver="simplex", choi
     array([0, 1, 2])
     """
     (x, y), scale = pair(x, y), float(number("scale", scale, 0, open_low=True))
-    solve = choose("solver", solver, {"simplex": _simplex, "highs": _highs})
-    pick = choose("choice", choice, {"centre": _centre, "vertex": lambda costs, fake, real, plan: (fake, real)})
+    solve = choose("solver", solver, SOLVERS)
+    choose("choice", choice, {"centre": 0, "vertex": 0})
     costs = _costs(x, y, scale)
-    if not one_sided:
-        fake, real, _ = _highs(costs, two_sided=True)
-        return _potentials(fake, real, None, scale)
-    fake, real, plan = solve(costs)
-    _check(costs, fake, real, plan)
-    fake, real = pick(costs, fake, real, plan)
-    _check(costs, fake, real, plan)
-    return _potentials(fake, real, plan, scale)
+    fake, real, plan = solve(costs) if one_sided else highs(costs, two_sided=True)
+    if one_sided and choice == "centre":
+        fake, real = centre(costs, fake, real, plan)
+        check(costs, fake, real, plan)
+    middle = np.concatenate([fake, real]).mean()  # the constant is free; the authors fix it so
+    return Potentials(fake - middle, real - middle, float(real.mean() - fake.mean()), plan, scale)
 
 
 def _costs(x, y, scale):
@@ -122,82 +121,6 @@ def _costs(x, y, scale):
     if not np.isfinite(costs).all():
         raise InputError("the samples are too far apart: their squared distances overflow; rescale them")
     return costs
-
-
-def _potentials(fake, real, plan, scale):
-    """The record, with the constant fixed as the authors fix it."""
-    middle = np.concatenate([fake, real]).mean()
-    return Potentials(fake - middle, real - middle, float(real.mean() - fake.mean()), plan, scale)
-
-
-def _simplex(costs):
-    """The plan by POT's network simplex, and the potentials of its last tree."""
-    import ot
-
-    n, m = costs.shape
-    unit = 2.0 ** np.floor(np.log2(costs.max())) if costs.max() > 0 else 1.0  # its tolerance is absolute
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its warning becomes our error
-        plan, log = ot.emd(np.full(n, 1 / n), np.full(m, 1 / m), costs / unit, numItermax=ROUNDS, log=True)
-    if log["warning"] is not None:
-        raise NotOptimal(f"the network simplex stopped early on {n} by {m} samples: {log['warning']}")
-    return -unit * log["u"], unit * log["v"], plan
-
-
-def _highs(costs, two_sided=False):
-    """The program itself by HiGHS; the multipliers of its constraints are the plan."""
-    from scipy.optimize import linprog
-    from scipy.sparse import coo_array, vstack
-
-    n, m = costs.shape
-    row, (i, j) = np.arange(n * m), np.indices((n, m)).reshape(2, -1)
-    signs = np.repeat([-1.0, 1.0], n * m)
-    edges = coo_array((signs, (np.tile(row, 2), np.concatenate([i, n + j]))), shape=(n * m, n + m)).tocsr()
-    gains = np.repeat([1 / n, -1 / m], [n, m])
-    bounds = [(0, 0)] + [(None, None)] * (n + m - 1)  # one potential is free: nail it down
-    unit = costs.max() or 1.0
-    c = costs.ravel() / unit
-    answer = linprog(gains, vstack([edges, -edges]) if two_sided else edges, np.tile(c, 1 + two_sided), bounds=bounds,
-                     method="highs-ds", options={"primal_feasibility_tolerance": 1e-10,
-                                                 "dual_feasibility_tolerance": 1e-10})  # fmt: skip
-    if answer.status != 0:
-        raise NotOptimal(f"HiGHS did not solve the program of {n} by {m} samples: {answer.message}")
-    plan = -answer.ineqlin.marginals[: n * m].reshape(n, m)
-    return unit * answer.x[:n], unit * answer.x[n:], plan
-
-
-def _check(costs, fake, real, plan):
-    """Optimality needs no trust: a feasible plan and feasible potentials of the same value are both optimal."""
-    n, m = costs.shape
-    room = TOLERANCE * costs.max()
-    worst = float((costs + fake[:, None] - real).min())
-    gap = float((costs * plan).sum() - real.mean() + fake.mean())
-    marginal = max(np.abs(plan.sum(1) - 1 / n).max(), np.abs(plan.sum(0) - 1 / m).max(), -plan.min())
-    # written so that NaN fails, too
-    if not (worst >= -room and abs(gap) <= room and marginal <= TOLERANCE):
-        raise NotOptimal(f"the solver's answer for {n} by {m} samples is not optimal: smallest slack {worst:.3g}, "
-                         f"duality gap {gap:.3g}, marginals off by {marginal:.3g}")  # fmt: skip
-
-
-def _centre(costs, fake, real, plan):
-    """The mean of all extreme potentials: for every sample, those that are largest and smallest relative to it.
-
-    Optimal potentials are those with ``H_j - H_i <= c_ij``, and equality where the plan moves mass. So differences are
-    bounded by shortest paths in a graph with an arc from i to j of length c_ij, and back of length -c_ij where mass
-    moves. ``d(r, .)`` and ``-d(., r)`` are optimal for every root r, and only what must be tight is tight in them all.
-    """
-    n, m = costs.shape
-    moved = plan > 1e-7 / max(n, m)
-    d = np.full((n + m, n + m), np.inf)
-    d[:n, n:] = costs + fake[:, None] - real  # lengths less the potentials we have: none is negative
-    d[n:, :n] = np.where(moved, 0.0, np.inf).T
-    d[:n, n:][moved] = 0.0
-    np.fill_diagonal(d, 0.0)
-    np.maximum(d, 0.0, out=d)
-    for k in range(n + m):
-        np.minimum(d, d[:, k, None] + d[k], out=d)
-    shift = (d.mean(0) - d.mean(1)) / 2
-    return fake + shift[:n], real + shift[n:]
 
 
 def quadratic_slack(x, y, potentials):
@@ -227,10 +150,18 @@ def quadratic_slack(x, y, potentials):
     True
     """
     x, y = pair(x, y)
-    if (len(x), len(y)) != (len(potentials.fake), len(potentials.real)):
-        raise InputError(f"these are potentials of {len(potentials.fake)} fakes and {len(potentials.real)} data, and "
-                         f"x and y hold {len(x)} and {len(y)}; pass the samples they were made of")  # fmt: skip
+    _fits(potentials, x, y)
     return _costs(x, y, potentials.scale) + potentials.fake[:, None] - potentials.real
+
+
+def _fits(potentials, x, y):
+    if not isinstance(potentials, Potentials):
+        raise InputError(f"potentials must come from quadratic_potentials(x, y), got {potentials!r}")
+    n, m = len(potentials.fake), len(potentials.real)
+    if (n if x is None else len(x), len(y)) != (n, m):
+        given = f"{len(y)} data" if x is None else f"{len(x)} fakes and {len(y)} data"
+        raise InputError(f"these are potentials of {n} fakes and {m} data, and they are given {given}: pass the "
+                         "samples they were made of")  # fmt: skip
 
 
 def transport_map(y, potentials, form="partner"):
@@ -260,16 +191,11 @@ def transport_map(y, potentials, form="partner"):
     >>> transport_map([1, 2.5, 3], quadratic_potentials([0, 0.5, 2], [1, 2.5, 3])).ravel()
     array([1. , 2.5, 3. ])
     """
-    y, plan = points("y", y), potentials.plan
+    y = points("y", y)
+    _fits(potentials, None, y)
+    sigma = potentials.partner
     choose("form", form, {"partner": 0, "barycentre": 1})
-    if plan is None:
-        raise InputError("two-sided potentials have no plan, so no map: solve with one_sided=True")
-    if len(y) != plan.shape[1]:
-        raise InputError(f"these are potentials of {plan.shape[1]} data, and y holds {len(y)}")
-    if form == "barycentre":
-        return plan @ y / plan.sum(1, keepdims=True)
-    most = plan.max(1, keepdims=True)
-    return y[(plan >= most * (1 - 1e-6)).argmax(1)]  # the first of the largest, not the largest by rounding
+    return y[sigma] if form == "partner" else potentials.plan @ y * len(sigma)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -325,6 +251,5 @@ def critic_from_potentials(y, potentials):
     (True, array([1., 2., 1.]))
     """
     y = points("y", y)
-    if len(y) != len(potentials.real):
-        raise InputError(f"these are potentials of {len(potentials.real)} data, and y holds {len(y)}")
+    _fits(potentials, None, y)
     return TransportCritic(y, potentials.real, potentials.scale)

@@ -33,6 +33,7 @@ FLOORS = {
     "dynamics": 2,
     "jacobians": 2,
     "primitives": 2,
+    "_quadratic_program": 1,
     "_quadratic": 2,
     "_critic": 2,
     "_plan": 2,
