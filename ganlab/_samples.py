@@ -4,7 +4,7 @@ import numpy as np
 
 from ganlab.checks import InputError, numbers
 
-__all__ = ["MOST_PAIRS", "distances", "generator", "pair", "points", "weights"]
+__all__ = ["MOST_PAIRS", "distances", "generator", "pair", "points", "powers", "weights"]
 
 MOST_PAIRS = 2**26  # distances held at once: half a gigabyte
 
@@ -87,8 +87,17 @@ def distances(x, y):
     return cdist(x, y)
 
 
+def powers(x, y, p):
+    """The costs ``|x - y|^p``, (n, m)."""
+    with np.errstate(over="ignore"):
+        c = distances(x, y) ** p
+    if not np.isfinite(c).all():
+        raise InputError(f"some of the costs |x - y|^{p:g} are too large for a float; scale x and y down")
+    return c
+
+
 def weights(name, value, n):
-    """Return `value` as n weights with sum 1, or n equal ones for None; they are not rescaled for you.
+    """Return `value` as n weights with sum 1, or n equal ones for None; only rounding is scaled away.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ganlab._plan import plan_of_costs
-from ganlab._samples import distances, generator, pair, weights
+from ganlab._samples import generator, pair, powers, weights
 from ganlab.checks import InputError, number, numbers, whole
 
 __all__ = ["gaussian_w2", "quadratic_cost", "sliced_wasserstein", "wasserstein"]
@@ -15,21 +15,19 @@ def _line(x, y, p):
     if n == m:
         return (np.abs(x - y) ** p).mean(axis=0)
     # Both quantile functions are steps. In units of 1 / (n m) the edges are whole numbers, so nothing is rounded.
-    edges = np.union1d(np.arange(n + 1) * m, np.arange(m + 1) * n)
-    shares = np.diff(edges) / (n * m)
-    return shares @ np.abs(x[edges[:-1] // m] - y[edges[:-1] // n]) ** p
+    edges = np.sort(np.concatenate([np.arange(n) * m, np.arange(m) * n, [n * m]]), kind="stable")  # merges two runs
+    left, shares = edges[:-1], np.diff(edges) / (n * m)
+    return shares @ np.abs(x[left // m] - y[left // n]) ** p
 
 
 def _weighted_line(x, y, a, b, p):
-    """The same for one column and weights, which are rounded."""
-    rows, columns = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
-    at_a, at_b = np.cumsum(a[rows]), np.cumsum(b[columns])
-    edges = np.sort(np.concatenate([at_a[:-1], at_b[:-1]]))
-    left, right = np.append(0, edges), np.append(edges, 1)
-    middle = (left + right) / 2
-    i = np.searchsorted(at_a[:-1], middle)
-    j = np.searchsorted(at_b[:-1], middle)
-    return (right - left) @ np.abs(x[rows][i] - y[columns][j]) ** p
+    """The same for two rows of points with weights."""
+    rows, columns = np.argsort(x), np.argsort(y)
+    x, y, below_a, below_b = x[rows], y[columns], np.cumsum(a[rows])[:-1], np.cumsum(b[columns])[:-1]
+    edges = np.sort(np.concatenate([[0.0], below_a, below_b, [1.0]]), kind="stable")
+    middle = (edges[:-1] + edges[1:]) / 2  # a rounded edge belongs to either side; a middle does not
+    i, j = np.searchsorted(below_a, middle), np.searchsorted(below_b, middle)
+    return np.diff(edges) @ np.abs(x[i] - y[j]) ** p
 
 
 def wasserstein(x, y, p=1, *, a=None, b=None):
@@ -76,10 +74,10 @@ def wasserstein(x, y, p=1, *, a=None, b=None):
     elif equal and len(x) == len(y):
         from scipy.optimize import linear_sum_assignment
 
-        costs = distances(x, y) ** p
+        costs = powers(x, y, p)
         power = costs[linear_sum_assignment(costs)].mean()
     else:
-        power = plan_of_costs(distances(x, y) ** p, a, b).cost
+        power = plan_of_costs(powers(x, y, p), a, b).cost
     return float(power ** (1 / p))
 
 
