@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ganlab._quadratic import quadratic_potentials, transport_map
-from ganlab.checks import choose, number
+from ganlab.checks import InputError, choose, number
 from ganlab.neural._scores import scores
 from ganlab.objectives import Objective, identity
 
@@ -63,12 +63,12 @@ def transport_targets(real, fake, scale=None, choice="centre", stacked=False):
     Returns
     -------
     Targets
-        Constants: no gradient flows through the program.
+        Constants: no gradient flows through the program. NaN where a batch is not finite.
 
     Raises
     ------
     InputError
-        As `quadratic_potentials`.
+        If the samples of the two differ in shape, or the stacks in size, or as `quadratic_potentials`.
     NotOptimal
         If a program is not solved.
 
@@ -78,14 +78,21 @@ def transport_targets(real, fake, scale=None, choice="centre", stacked=False):
     >>> targets.real.item(), targets.fake.item(), targets.arrow.item()
     (1.0, -1.0, 2.0)
     """
-    batches = [_numbers(x if stacked else x[None]) for x in (real, fake)]
-    K = 1 / batches[0].shape[-1] if scale is None else scale
-    solved = [(x, y, quadratic_potentials(x, y, K, choice=choice)) for y, x in zip(*batches, strict=True)]
-    parts = ([h.real.mean() for *_, h in solved], [h.fake for *_, h in solved],
-             [K * (transport_map(y, h) - x) for x, y, h in solved], [h.value for *_, h in solved])  # fmt: skip
-    real, goals, arrow, cost = (torch.as_tensor(np.stack(part)).to(fake.device, _single(fake)) for part in parts)
-    found = real, goals, arrow.reshape(fake.shape if stacked else (1, *fake.shape)), cost
-    return Targets(*(found if stacked else (part[0] for part in found)))
+    if fake.shape[1 + stacked :] != real.shape[1 + stacked :] or (stacked and len(fake) != len(real)):
+        raise InputError(f"fakes of shape {tuple(fake.shape)} cannot be carried to data of shape {tuple(real.shape)}")
+    batches = zip(*(_numbers(x if stacked else x[None]) for x in (real, fake)), strict=True)
+    solved = [_solve(x, y, 1 / x.shape[1] if scale is None else scale, choice) for y, x in batches]
+    parts = [torch.as_tensor(np.stack(part)).to(fake.device, _single(fake)) for part in zip(*solved, strict=True)]
+    parts[2] = parts[2].reshape(-1, *fake.shape[stacked:])
+    return Targets(*(parts if stacked else (part[0] for part in parts)))
+
+
+def _solve(x, y, K, choice):
+    """The four targets of one batch; NaN if it is not finite, for the loop to find: other seeds may go on."""
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return np.nan, np.full(len(x), np.nan), np.full(x.shape, np.nan), np.nan
+    h = quadratic_potentials(x, y, K, choice=choice)
+    return h.real.mean(), h.fake, K * (transport_map(y, h) - x), h.value
 
 
 def _numbers(x):
@@ -208,7 +215,7 @@ class QuadraticCritic:
 
     def __call__(self, D, real, fake, rng=None):
         """Return the loss, one number or one a seed; gradients reach the parameters of D only."""
-        x = fake.detach().requires_grad_()
+        x = fake.detach().to(real.dtype).requires_grad_()  # a generator in bf16 makes other numbers than the data
         t_real, t_fake = scores(D, real.detach()), scores(D, x)
         targets = transport_targets(real, fake, self.scale, self.choice, stacked=t_fake.ndim == 2)
         loss = regression_loss(t_real, t_fake, targets)
