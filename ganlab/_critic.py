@@ -147,9 +147,8 @@ def lipschitz_extension(at, values, slope=1.0, side="middle"):
     apart = slope * distances(at, at)
     over = (np.abs(values[:, None] - values) - apart).max()
     if over > 1e-9 * max(apart.max(), np.abs(values).max()):
-        raise InputError(
-            f"two of the values are further apart than slope = {slope:g} allows, by {over:.3g}; raise slope"
-        )
+        raise InputError(f"values must not be steeper than slope = {slope:g}, got two too far apart by {over:.3g}; "
+                         "raise slope")  # fmt: skip
 
     def extension(z):
         away = slope * distances(points("z", z, dim=at.shape[1]), at)
