@@ -47,8 +47,8 @@ def softplus(t):
     """
     kind = _kind(t)
     if kind == "torch":
-        # torch's softplus turns linear beyond a threshold, and its logaddexp has NaN second derivatives far out
-        return -sys.modules["torch"].nn.functional.logsigmoid(-t)
+        # its softplus turns linear beyond a threshold: beyond 40 the rest, e^-40, is lost in rounding, beyond 20 it is not
+        return sys.modules["torch"].nn.functional.softplus(t, threshold=40)
     return _symbolic().softplus(t) if kind == "sympy" else _numeric.softplus(t)
 
 

@@ -9,6 +9,7 @@ import torch
 from ganlab.checks import InputError
 from ganlab.data import ring
 from ganlab.neural import parallel
+from ganlab.neural._weights import Weights
 from ganlab.neural.game_terms import GAME_TERMS
 from ganlab.neural.minibatch import MinibatchDiscrimination, MinibatchStdDev
 from ganlab.neural.models.mlp import mlp
@@ -97,7 +98,7 @@ BROKEN = {
     "unrolled": "ganlab.neural.unrolled.average",
     "released dragan": "ganlab.neural.penalties.average",
     "minibatch deviation": "ganlab.neural.minibatch.average",
-    "penalty r1": "ganlab.neural.parallel.sync_gradients",
+    "penalty r1": "ganlab.neural._weights.average",
 }
 
 
@@ -131,13 +132,13 @@ def penalty_alone(name):
 
 
 def odd_gradients():
-    """Gradients that no rank has, that only the last rank has, and that all have; with one process: rank 0's."""
-    p = [torch.zeros(2, requires_grad=True) for _ in range(4)]
-    for k in range(3):
-        if k != parallel.rank() or k == 2:
-            p[k].grad = torch.full((2,), 10.0**k)
-    parallel.sync_gradients(p)
-    return [None if q.grad is None else q.grad.tolist() for q in p]
+    """Slopes of a gain that knows two of four weights on one rank, another two on the other."""
+    net = torch.nn.ParameterList([torch.zeros(2) for _ in range(4)])
+    known = [net[k] for k in range(3) if k != parallel.rank() or k == 2]
+    slope = Weights(net, stacked=False).slope(
+        sum(p.sum() * 10.0**k for k, p in enumerate(net) if any(p is q for q in known))
+    )
+    return slope.reshape(4, 2).tolist()
 
 
 def refusal():

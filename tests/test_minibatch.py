@@ -664,7 +664,7 @@ import torch
 from torch import nn
 from ganlab.neural.draws import Draws
 from ganlab.neural.minibatch import *
-from ganlab.neural.parallel import sync_gradients
+from ganlab.neural.parallel import average
 torch.set_num_threads(1)
 rank, world, file, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 if world > 1:
@@ -683,8 +683,7 @@ for width, layers in [(3, [BatchNorm(3)]), (3, [MinibatchStdDev()]), (3, [Miniba
     loss = (scores ** 2).mean() + slope.square().sum(-1).mean()
     parameters = [*D.parameters(), *head.parameters()]
     loss.backward()
-    sync_gradients(parameters)
-    results.append(([p.grad for p in parameters], dict(D.named_buffers())))
+    results.append(([average(p.grad) for p in parameters], dict(D.named_buffers())))
 torch.save(results, out)
 """
 

@@ -86,7 +86,7 @@ def test_processes_that_start_with_different_networks_go_on_with_that_of_rank_0(
 
 def test_a_gradient_that_only_some_ranks_have_is_not_mixed_up_with_another(pair):
     # parameter 0 on rank 1 only, 1 on rank 0 only, 2 on both, 3 on none
-    assert pair["odd gradients"] == [[0.5, 0.5], [5.0, 5.0], [100.0, 100.0], None]
+    assert pair["odd gradients"] == [[0.5, 0.5], [5.0, 5.0], [100.0, 100.0], [0.0, 0.0]]
 
 
 def test_a_weight_or_a_buffer_that_differs_between_ranks_is_found_and_equal_nans_are_equal(pair):
@@ -109,11 +109,7 @@ def test_the_penalty_alone_leaves_a_weight_without_a_gradient():
 def test_one_process_is_left_as_it_is():
     net, x = torch.nn.Linear(2, 1), torch.ones(3)
     before = [p.clone() for p in net.parameters()]
-    net.weight.grad = torch.ones(1, 2)
-    parallel.sync_gradients(list(net.parameters()))
     parallel.broadcast(net)
     assert parallel.average(x) is x
-    assert net.bias.grad is None
-    assert torch.equal(net.weight.grad, torch.ones(1, 2))
     assert all(torch.equal(p, q) for p, q in zip(net.parameters(), before, strict=True))
     assert (parallel.rank(), parallel.world(), parallel.join(), parallel.same_everywhere(net)) == (0, 1, 0, True)

@@ -383,8 +383,8 @@ def one_process(rank, path):
             fake = G(z)
             critic = look_ahead(D, name, real, fake, 3, LR, through)
             loss_g(name, critic, real, fake).backward(inputs=list(G.parameters()))
-            parallel.sync_gradients(list(G.parameters()))
-            found[name, through] = [p.grad for p in G.parameters()]
+            slopes = [parallel.average(p.grad) for p in G.parameters()]
+            found[name, through] = slopes
     torch.save(list(found.items()), f"{path}/{rank}")
     torch.distributed.destroy_process_group()
 
@@ -414,7 +414,8 @@ def test_a_run_whose_critics_ahead_do_not_fit_into_the_memory_says_so_at_once(mo
     with pytest.warns(UserWarning, match=rf"unroll 100 needs about {need / 1e9:.2g} GB on cpu.*lower unroll") as told:
         looking_ahead(100)
     assert told[0].filename.endswith("test_unrolled.py")
-    monkeypatch.setattr(unrolled, "free_memory", lambda device: need)
+    # in a run the biases, which no step needs, lie in one storage with the weights
+    monkeypatch.setattr(unrolled, "free_memory", lambda device: 1.001 * need)
     looking_ahead(100)  # a warning would be an error
 
 

@@ -9,7 +9,7 @@ import torch
 from ganlab.neural._disk import CheckpointError
 from ganlab.neural.runs import DivergedError
 
-SCHEMA = 1
+SCHEMA = 2  # 1 kept moments weight by weight
 
 
 class NotFinite(CheckpointError, DivergedError):
@@ -27,7 +27,9 @@ def players(run):
 def state_of(run):
     """What is saved: all that a run is, apart from what its script builds."""
     networks, optimizers = players(run)
-    state = {"schema": SCHEMA, "step": run.step, **{name: network.state_dict() for name, network in networks.items()}}
+    state = {"schema": SCHEMA, "step": run.step}
+    for name, network in networks.items():  # copies: in the run they are views of one tensor
+        state[name] = {key: t.detach().clone() for key, t in network.state_dict().items()}
     for name, optimizer in optimizers.items():
         content = optimizer.state_dict()
         # in plain values: a NumPy number in a recipe would make a file that nothing loads

@@ -8,7 +8,7 @@ import torch
 
 from ganlab.checks import InputError
 
-__all__ = ["find_device", "free_memory"]
+__all__ = ["find_device", "free_memory", "keep_memory"]
 
 
 def find_device(device="auto", local_rank=0):
@@ -48,6 +48,20 @@ def find_device(device="auto", local_rank=0):
             f"there is no device {str(device)!r} on this machine: choose auto or one of {', '.join(there)}"
         )
     return torch.device(device)
+
+
+def keep_memory():
+    """Let the C library keep what one step frees for the next one, instead of giving it back to the system.
+
+    glibc gives memory back beyond twice the largest block that it has seen freed; a stack of networks then asks for
+    pages, and has them cleared, at every step. So show it a block of the largest size that counts. Elsewhere it does
+    nothing, and what is kept is at most 64 MB.
+
+    Examples
+    --------
+    >>> keep_memory()
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def free_memory(device):

@@ -60,9 +60,9 @@ class Draws:
 
     def _rows(self, draw, n):
         """Draw the rows of all processes for every seed, and keep those of this process."""
-        mine = slice(self.rank * n, (self.rank + 1) * n)
-        rows = [draw(n * self.world, generator)[mine] for generator in self.generators]
-        return torch.stack(rows) if self.stacked else rows[0]
+        rows = [draw(n * self.world, generator) for generator in self.generators]
+        rows = torch.stack(rows) if self.stacked else rows[0]
+        return rows if self.world == 1 else rows.narrow(int(self.stacked), self.rank * n, n)
 
     def normal(self, n, *shape):
         """Draw ``n`` standard normal rows of the given shape for this process."""

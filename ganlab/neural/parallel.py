@@ -11,7 +11,7 @@ import os
 import torch
 import torch.distributed as dist
 
-__all__ = ["average", "broadcast", "join", "lead", "leave", "rank", "same_everywhere", "sync_gradients", "world"]
+__all__ = ["average", "broadcast", "join", "lead", "leave", "rank", "same_everywhere", "world"]
 
 ELSEWHERE = "(raised in process 0)"
 
@@ -141,38 +141,6 @@ def average(x):
 
 
 @torch.no_grad()
-def sync_gradients(parameters):
-    """Replace the gradient of every parameter by its average over the processes, in one flat all-reduce.
-
-    A parameter that has a gradient on some ranks only counts as zero on the others: ranks that disagreed about which
-    ones to send would mix them up. One without a gradient on any rank keeps None, as with one process: a zero would let
-    Adam move it on with its old momentum.
-
-    Parameters
-    ----------
-    parameters : sequence of tensor
-        The same order on every rank.
-
-    Examples
-    --------
-    >>> sync_gradients([torch.zeros(2, requires_grad=True)])
-    """
-    if world() == 1:
-        return
-    there = [p.grad is not None for p in parameters]
-    grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    flat = torch.cat([*(g.reshape(-1) for g in grads), grads[0].new_tensor(there)])
-    dist.all_reduce(flat)
-    flat /= world()
-    *averages, somewhere = flat.split([*(g.numel() for g in grads), len(grads)])
-    # a copy keeps the memory layout of channels_last, and fused optimisers look at the memory only
-    torch._foreach_copy_(grads, [a.view_as(g) for a, g in zip(averages, grads, strict=True)])
-    keep = [True] * len(grads) if all(there) else somewhere.tolist()
-    for p, g, kept in zip(parameters, grads, keep, strict=True):
-        p.grad = g if kept else None
-
-
-@torch.no_grad()
 def broadcast(module):
     """Give every process the parameters and buffers that rank 0 has.
 
@@ -196,7 +164,7 @@ def same_everywhere(module):
     """
     if world() == 1:
         return True
-    mine = torch.cat([t.reshape(-1).view(torch.uint8) for t in [*module.parameters(), *module.buffers()]])
+    mine = torch.cat([t.flatten().contiguous().view(torch.uint8) for t in [*module.parameters(), *module.buffers()]])
     first = mine.clone()
     dist.broadcast(first, 0)
     unequal = mine.ne(first).any().float()

@@ -2,8 +2,11 @@
 
 import copy
 import dataclasses
+import inspect
+import math
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +15,8 @@ from torch import nn
 from ganlab.checks import InputError, whole
 from ganlab.neural import parallel
 from ganlab.neural._scores import scores
-from ganlab.neural.devices import find_device
+from ganlab.neural._weights import Weights
+from ganlab.neural.devices import find_device, keep_memory
 from ganlab.neural.draws import Draws
 from ganlab.neural.game_terms import GAME_TERMS
 from ganlab.neural.minibatch import give_rng, pack
@@ -98,11 +102,12 @@ class Run:
         give_rng(self.D, self.rng)
         if recipe.penalties:
             warn_if_batch_norm(self.D)
-        self.opt_G = _optimizer(self.G, recipe, recipe.lr_g or recipe.lr)
-        self.opt_D = _optimizer(self.D, recipe, recipe.lr)
         self.one_pass = all(type(m) in SAMPLE_BY_SAMPLE for m in self.D.modules())
+        keep_memory()
         self.zero = torch.zeros(len(self.rng.seeds) if self.rng.stacked else (), device=self.device)
         _try_out(self)
+        self.opt_G = _optimizer(Weights(self.G, self.rng.stacked), recipe, recipe.lr_g or recipe.lr)
+        self.opt_D = _optimizer(Weights(self.D, self.rng.stacked), recipe, recipe.lr)
         if recipe.unroll and recipe.unroll_through:
             with self.turn(), self.autocast():
                 warn_if_large(self.D, self.objective, self.batch()[0], recipe.unroll)
@@ -181,15 +186,11 @@ class Run:
             return self.D
         return look_ahead(self.D, self.objective, real, fake, r.unroll, r.unroll_lr, r.unroll_through)
 
-    def check(self, player, gain):
+    def check(self, weights, gain):
         """Return the length of the gradient, one a seed; stop before what is not finite can reach the weights."""
-        slopes = [p.grad for p in player if p.grad is not None]
-        if self.rng.stacked:
-            norm = torch.stack([g.flatten(1).square().sum(-1) for g in slopes]).sum(0).sqrt()
-        else:
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(slopes)))
-        if self.step % self.recipe.check_every == 0 and not torch.isfinite(norm).any():
-            who = "discriminator" if player[0] is next(self.D.parameters()) else "generator"
+        norm = torch.linalg.vector_norm(weights.grad, dim=-1)
+        if self.step % self.recipe.check_every == 0 and not any(map(math.isfinite, norm.reshape(-1).tolist())):
+            who = "discriminator" if weights is self.opt_D.param_groups[0]["params"][0] else "generator"
             raise DivergedError(
                 f"step {self.step}: the {who}'s gradient is not finite (gain {gain.detach().mean():.3g}); "
                 f"the weights of step {self.step} are untouched. Lower lr or raise the penalty")  # fmt: skip
@@ -229,14 +230,17 @@ class Run:
         return samples.cpu().numpy()
 
 
-def _optimizer(player, recipe, lr):
-    """The optimiser in its fused or grouped form, which is quicker than one loop a parameter."""
-    parameters = list(player.parameters())
+def _optimizer(weights, recipe, lr):
+    """The optimiser of one player, which raises its gain."""
     if recipe.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr, alpha=recipe.betas[1], foreach=True)
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr, fused=True)
-    return torch.optim.Adam(parameters, lr, betas=tuple(recipe.betas), fused=True)
+        optimizer = torch.optim.RMSprop([weights], lr, alpha=recipe.betas[1], maximize=True)
+    elif recipe.optimizer == "sgd":
+        optimizer = torch.optim.SGD([weights], lr, fused=True, maximize=True)
+    else:
+        optimizer = torch.optim.Adam([weights], lr, betas=tuple(recipe.betas), fused=True, maximize=True)
+    # without the profiler's hook around it, which takes longer than the step of a small network
+    optimizer.step = torch.no_grad()(partial(inspect.unwrap(type(optimizer).step), optimizer))
+    return optimizer
 
 
 def _tensor(data, points):

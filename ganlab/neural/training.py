@@ -72,11 +72,9 @@ def train(run):
 
 def ascend(run, optimizer, gain):
     """Take one step up the gain; the gradients of the other player are left alone."""
-    player = optimizer.param_groups[0]["params"]
-    optimizer.zero_grad()
-    (-gain.sum()).backward(inputs=player)
-    parallel.sync_gradients(player)
-    norm = run.check(player, gain)
+    (weights,) = optimizer.param_groups[0]["params"]  # all of this player's, in one tensor
+    weights.grad = weights.slope(gain)  # averaged over the processes
+    norm = run.check(weights, gain)
     optimizer.step()
     return norm
 

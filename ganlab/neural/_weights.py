@@ -1,0 +1,45 @@
+"""All the weights of a network in one tensor: one gradient, one length, one step of the optimiser, one exchange."""
+
+import torch
+
+from ganlab.checks import InputError
+from ganlab.neural.parallel import average
+
+
+class Weights(torch.nn.Parameter):
+    """The trainable weights of a network, laid end to end; the network's own become views of them.
+
+    A small network spends more time on the bookkeeping of its eight tensors than on their arithmetic. In a stack of S
+    networks the shape is (S, P), else (P,). Weights keep their memory layout, so that channels_last survives.
+    """
+
+    def __new__(cls, network, stacked):
+        parts = [p for p in network.parameters() if p.requires_grad]
+        if len({p.dtype for p in parts}) != 1:
+            raise InputError("the trainable weights of a network must be there, and of one dtype, got "
+                             f"{', '.join(sorted({str(p.dtype) for p in parts})) or 'none'}")  # fmt: skip
+        lead = int(stacked)
+        orders = [[*range(lead), *sorted(range(lead, p.ndim), key=p.stride, reverse=True)] for p in parts]
+        rows = [_row(p.detach(), order, lead) for p, order in zip(parts, orders, strict=True)]
+        self = super().__new__(cls, torch.cat(rows, -1))
+        for p, order, row in zip(parts, orders, self.detach().split([row.shape[-1] for row in rows], -1), strict=True):
+            sizes, back = [p.shape[k] for k in order], sorted(range(p.ndim), key=order.__getitem__)
+            p.data = row.view(sizes).permute(back)
+        # a permutation that changes nothing takes a microsecond for every tensor and step
+        self.parts, self.lead = parts, lead
+        self.orders = [None if order == sorted(order) else order for order in orders]
+        return self
+
+    def slope(self, gain):
+        """The gradient of a gain, in a stack of each gain, by all the weights, averaged over all processes.
+
+        A weight without a gradient counts as one with 0, on every process alike, so nobody waits for anybody.
+        """
+        slopes = torch.autograd.grad(gain, self.parts, torch.ones_like(gain), materialize_grads=True)
+        return average(torch.cat([_row(g, order, self.lead) for g, order in zip(slopes, self.orders, strict=True)], -1))
+
+
+def _row(t, order, lead):
+    """The numbers of a tensor in one row, as the weight lies in memory; in a stack one row a seed."""
+    t = t if order is None else t.permute(order)
+    return t.flatten(lead) if t.ndim > lead else t.unsqueeze(-1)

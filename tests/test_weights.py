@@ -1,0 +1,70 @@
+"""The weights of a player in one tensor: the same numbers as one by one, in the same memory."""
+
+import pytest
+import torch
+from torch import nn
+
+from ganlab.checks import InputError
+from ganlab.neural._weights import Weights
+from ganlab.neural.models.mlp import StackedLinear, mlp
+
+
+def images():
+    """A network whose weights lie in memory with the channels last."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 1)).to(memory_format=torch.channels_last)
+    return net, torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+NETWORKS = {
+    "plain": lambda: (mlp(2, 1, (5, 4), seed=1), torch.ones(3, 2)),
+    "stack": lambda: (mlp(2, 1, (5, 4), seed=range(3)), torch.ones(3, 6, 2)),
+    "channels last": images,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_answers_as_before_and_follows_its_weights(name):
+    net, x = NETWORKS[name]()
+    before, strides = net(x).detach(), [p.stride() for p in net.parameters() if p.ndim == 4]
+    weights = Weights(net, stacked=name == "stack")
+    assert weights.shape[-1] * (3 if name == "stack" else 1) == sum(p.numel() for p in net.parameters())
+    assert torch.equal(net(x), before)
+    assert [p.stride() for p in net.parameters() if p.ndim == 4] == strides
+    with torch.no_grad():
+        weights.zero_()
+    assert all((p == 0).all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_step_along_the_slope_moves_every_weight_along_its_own_gradient(name):
+    net, x = NETWORKS[name]()
+    weights = Weights(net, stacked=name == "stack")
+    gains = net(x).sin().sum((-2, -1)) if name == "stack" else net(x).sin().sum()
+    slope = weights.slope(gains)
+    alone = torch.autograd.grad(net(x).sin().sum(), list(net.parameters()))
+    before = [p.clone() for p in net.parameters()]
+    with torch.no_grad():
+        weights += 0.5 * slope
+    for p, old, g in zip(net.parameters(), before, alone, strict=True):
+        torch.testing.assert_close(p.detach(), old + 0.5 * g, rtol=1e-6, atol=1e-7)
+
+
+def test_every_network_of_a_stack_has_its_own_row():
+    net, x = NETWORKS["stack"]()
+    weights = Weights(net, stacked=True)
+    gains = net(x).sum((-2, -1)) * torch.tensor([1.0, 0.0, 0.0])
+    assert [bool(row.any()) for row in weights.slope(gains)] == [True, False, False]
+    assert isinstance(net[0], StackedLinear)
+
+
+def test_a_weight_that_the_gain_does_not_know_has_slope_0_and_a_frozen_one_has_none():
+    net = nn.ParameterList([torch.ones(2), torch.ones(3), torch.ones(())])
+    assert Weights(net, stacked=False).slope(net[0].sum() + 2 * net[2]).tolist() == [1.0, 1.0, 0.0, 0.0, 0.0, 2.0]
+    net[1].requires_grad_(False)
+    assert len(Weights(net, stacked=False)) == 3
+
+
+@pytest.mark.parametrize("parts", [[], [torch.ones(1), torch.ones(1, dtype=torch.float64)]])
+def test_nothing_to_train_and_two_precisions_are_refused(parts):
+    with pytest.raises(InputError, match="weights of a network must be there, and of one dtype, got"):
+        Weights(nn.ParameterList(parts), stacked=False)
