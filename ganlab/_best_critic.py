@@ -10,7 +10,8 @@ from ganlab.checks import InputError, choose, numbers
 
 __all__ = ["criterion", "optimal_score", "sup_gain"]
 
-_FAR = 600.0  # scores beyond count as infinite: the sigmoid of -600 is still a normal number
+_FAR = 700.0  # the sigmoid of -700 is still a normal number
+_GRID = np.sinh(np.linspace(-7.0, 7.0, 2001))
 
 
 def optimal_score(objective, p, q):
@@ -55,38 +56,91 @@ def _closed_score(objective, p, q):
     from ganlab import _roots, _symbolic
 
     t, f1, f2, _ = objectives.expressions(objective)
-    roots = _roots.real_roots((p * f1 + q * f2).diff(t), t)
-    if len(roots) != 1:
+    try:
+        roots = _roots.real_roots((p * f1 + q * f2).diff(t), t)
+        closed = [_symbolic.closed(root) for root in roots if _is_best(objective, root, p, q)]
+    except (TypeError, ValueError, NotImplementedError):  # a slope with kinks is no polynomial
+        closed = []
+    if len(closed) != 1:
         raise InputError(f"{objective.name}: the best score has no closed form in p and q; hand in numbers instead")
-    return _symbolic.closed(roots[0])
+    return closed[0]
+
+
+def _is_best(objective, root, p, q):
+    """Compare a root with the numeric answer at two pairs of numbers."""
+    import sympy as sp
+
+    symbols = sorted(sp.sympify(p).free_symbols | sp.sympify(q).free_symbols, key=str)
+    for numbers_ in ((0.3, 0.7), (0.6, 0.1)):
+        known = dict(zip(symbols, numbers_, strict=False))
+        at = [np.array(float(sp.sympify(x).subs(known))) for x in (p, q)]
+        if not abs(complex(root.subs(known)) - _best(objective, *at)) < 1e-9:
+            return False
+    return True
 
 
 @lru_cache
 def _compiled(objective):
-    """The slopes of f1 and f2, as numpy functions."""
+    """The slopes of f1 and f2 as numpy functions, and whether both only fall."""
     from ganlab import _symbolic
 
     t, f1, f2, _ = objectives.expressions(objective)
-    return [_symbolic.to_numpy((t,), f.diff(t)) for f in (f1, f2)]
+    slopes = [_symbolic.to_numpy((t,), f.diff(t)) for f in (f1, f2)]
+    with np.errstate(all="ignore"):
+        values = np.array([slope(_GRID) + 0.0 * _GRID for slope in slopes])
+    falling = np.diff(values, axis=1) <= 1e-12 * np.maximum(1.0, np.abs(values[:, 1:]))
+    return *slopes, bool(falling[np.isfinite(values[:, 1:])].all())
 
 
 def _best(objective, p, q):
-    """Bisection on the slope of the gain, which only falls when f1 and f2 are concave."""
-    slope1, slope2 = _compiled(objective)
+    """The best score at each point: between the brackets the slope of the gain changes sign once."""
+    slope1, slope2, concave = _compiled(objective)
+    shape, p, q = p.shape, p.ravel(), q.ravel()
 
     def slope(t):
         return p * slope1(t) + q * slope2(t)
 
     with np.errstate(all="ignore"):
-        low, high = np.full(p.shape, -_FAR), np.full(p.shape, _FAR)
-        at_low, at_high = slope(low), slope(high)
-        for _ in range(100):
-            middle = (low + high) / 2
-            rising = slope(middle) > 0
-            low, high = np.where(rising, middle, low), np.where(rising, high, middle)
-        score = np.where(at_high > 0, np.inf, np.where(at_low < 0, -np.inf, low))
-        score = np.where(slope(np.zeros(p.shape)) == 0, 0.0, score)
-    return np.where((p == 0) & (q == 0), np.nan, score)
+        low, high = _brackets(slope, p.shape) if concave else _peaks(objective, p, q)
+        left, right = _bisect(lambda t: slope(t) > 0, low, high), _bisect(lambda t: slope(t) >= 0, low, high)
+    score = np.clip(0.0, left, np.maximum(left, right))
+    return np.where((p == 0) & (q == 0), np.nan, score).reshape(shape)
+
+
+def _brackets(slope, shape):
+    """Scores around the root of a falling slope; both ends are infinite where it never changes sign."""
+    ends = []
+    for sign in (1.0, -1.0):
+        far, end = np.full(shape, sign * _FAR), np.full(shape, np.nan)
+        climbs = sign * slope(far) > 0  # beyond, a slope may be 0 only because it is too small for floats
+        for _ in range(60):
+            end = np.where(np.isnan(end) & (sign * slope(far) < 0), far, end)
+            far = 2 * far
+        ends.append((climbs & np.isnan(end), np.where(np.isnan(end), far, end)))
+    (up, high), (down, low) = ends
+    low, high = np.where(up, np.inf, low), np.where(up, np.inf, high)
+    return np.where(down, -np.inf, low), np.where(down, -np.inf, high)
+
+
+def _peaks(objective, p, q):
+    """The cells of the grid around the highest gain, for a gain that may have several peaks."""
+    gain = np.stack([_weighted(objective, _GRID, *pair) for pair in zip(p, q, strict=True)])
+    best = np.where(np.isnan(gain), -np.inf, gain).argmax(axis=1)
+    low, high = _GRID[np.maximum(best - 1, 0)], _GRID[np.minimum(best + 1, len(_GRID) - 1)]
+    low, high = np.where(best == len(_GRID) - 1, np.inf, low), np.where(best == len(_GRID) - 1, np.inf, high)
+    return np.where(best == 0, -np.inf, low), np.where(best == 0, -np.inf, high)
+
+
+def _weighted(objective, t, p, q):
+    return sum(mass * function(t) for mass, function in ((p, objective.f1), (q, objective.f2)) if mass > 0) + 0.0 * t
+
+
+def _bisect(rising, low, high):
+    for _ in range(140):
+        middle = (low + high) / 2
+        up = rising(middle)
+        low, high = np.where(up, middle, low), np.where(up, high, middle)
+    return np.where(np.isfinite(low), (low + high) / 2, low)
 
 
 def sup_gain(objective, p, q, weights=None, normalize=False):
@@ -131,11 +185,13 @@ def _mean(function, score, mass):
 
 
 def _gain(objective, p, q, score):
-    both = (p > 0) & (q > 0) & np.isinf(score)
-    far = np.where(both, np.sign(score) * 1e6, score)
-    gain = _mean(objective.f1, far, p) + _mean(objective.f2, far, q)
-    farther = np.where(both, 2 * far, far)
-    return np.inf if _mean(objective.f1, farther, p) + _mean(objective.f2, farther, q) > gain + 1e-9 else gain
+    """J at the best scores; where they are infinite, from two scores so far out that only growth tells them apart."""
+    score = np.where(np.isnan(score), 0.0, score)
+    near, far = (
+        _mean(objective.f1, t, p) + _mean(objective.f2, t, q)
+        for t in (np.where(np.isinf(score), np.sign(score) * reach, score) for reach in (1e75, 1e150))
+    )
+    return np.inf if far > near + 1e-9 else far
 
 
 def criterion(objective, p, q, on_data=None, weights=None, normalize=False):

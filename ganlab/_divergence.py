@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from ganlab.checks import InputError, choose, numbers
 from ganlab.primitives import exp, log, relu, sqrt
 
-__all__ = ["DIVERGENCES", "Divergence", "conjugate_at", "derivative", "get", "masses", "slope_at_zero", "terms"]
+__all__ = ["DIVERGENCES", "Divergence", "get", "masses", "symbolic", "terms"]
 
 REACH = 300.0  # beyond a ratio of exp(REACH) a generator is continued by its growth, because exp(2 REACH) still fits
 
@@ -34,7 +33,7 @@ class Divergence:
     Raises
     ------
     InputError
-        If `f` is not callable, ``f(1)`` is not 0, or a limit is neither given nor found.
+        If `f` is not callable, not convex or not 0 at 1, or a limit is neither given nor found.
 
     Examples
     --------
@@ -52,17 +51,35 @@ class Divergence:
     def __post_init__(self):
         if not callable(self.f):
             raise InputError(f"f must be a function of the ratio t = p / q, got {self.f!r}")
-        for name, limit in (("at_zero", _at_zero), ("slope", _slope)):
+        for name in ("at_zero", "slope"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, limit(self.f))
-        if not abs(float(self.f(np.float64(1.0)))) < 1e-9:
-            raise InputError(f"f(1) must be 0, got {float(self.f(np.float64(1.0))):g}: equal laws are 0 apart")
+                object.__setattr__(self, name, _limit(self.f, name))
+        _check(self.f)
 
     def __repr__(self):
         return f"Divergence {self.name!r}: f(0) = {self.at_zero:.6g}, slope {self.slope:.6g}"
 
 
-def _symbolic_f(f):
+def _check(f):
+    t = np.exp(np.linspace(-6.0, 6.0, 49))
+    try:
+        values, middle = (np.asarray(f(x), dtype=float) for x in (t, (t[:-1] + t[1:]) / 2))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"f must accept an array of ratios; write it with ganlab.primitives ({error})") from None
+    if not abs(values[24]) < 1e-9:
+        raise InputError(f"f(1) must be 0, got {values[24]:g}: equal laws are 0 apart")
+    if not (middle <= (values[:-1] + values[1:]) / 2 + 1e-9 * np.abs(values[1:])).all():
+        raise InputError("f must be a convex function of t >= 0, or D(p || q) may be negative")
+
+
+def symbolic(f):
+    """Return a positive SymPy symbol t, and ``f(t)``.
+
+    Raises
+    ------
+    InputError
+        If `f` cannot take a symbol.
+    """
     import sympy as sp
 
     t = sp.Symbol("t", positive=True)
@@ -73,18 +90,15 @@ def _symbolic_f(f):
                          f"instead of numpy ({error})") from None  # fmt: skip
 
 
-def _at_zero(f):
+def _limit(f, name):
     import sympy as sp
 
-    t, expression = _symbolic_f(f)
-    return float(sp.limit(expression, t, 0, "+"))
-
-
-def _slope(f):
-    import sympy as sp
-
-    t, expression = _symbolic_f(f)
-    return float(sp.limit(expression / t, t, sp.oo))
+    t, expression = symbolic(f)
+    try:
+        found = sp.limit(expression, t, 0, "+") if name == "at_zero" else sp.limit(expression / t, t, sp.oo)
+        return float(found)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise InputError(f"SymPy does not find the limit {name} of f = {expression}: give it ({error})") from None
 
 
 # Each generator is shifted by a multiple of t - 1, which no divergence notices, so that f'(1) = 0: f is nowhere
@@ -101,7 +115,7 @@ DIVERGENCES = {
         conjugate=lambda s: -log(2 - exp(2 * s)) / 2, name="js", source="Lin 1991"),
     "total_variation": Divergence(
         f=lambda t: (relu(t - 1) + relu(1 - t)) / 2, at_zero=0.5, slope=0.5,
-        conjugate=lambda s: (relu(2 * s + 1) - 1) / 2, name="total_variation", source="Csiszár 1967"),
+        conjugate=lambda s: (relu(2 * s + 1) - 1) / 2, name="total_variation", source="half the L1 distance"),
     "chi_square": Divergence(
         f=lambda t: (t - 1) ** 2, at_zero=1.0, slope=np.inf, conjugate=lambda s: relu(s + 2) ** 2 / 4 - 1,
         name="chi_square", source="Pearson 1900"),
@@ -139,78 +153,35 @@ def terms(divergence, p, q, log_p, log_q):
 
     `log_p` and `log_q` decide what is zero, and keep the far tails where `p` and `q` are 0 in floats.
     """
-    p, q, log_p, log_q = (np.asarray(x, dtype=float) for x in (p, q, log_p, log_q))
-    only_p, only_q, both = log_q == -np.inf, log_p == -np.inf, (log_p > -np.inf) & (log_q > -np.inf)
-    ratio = np.where(both, log_p, 0.0) - np.where(both, log_q, 0.0)
-    answer = np.zeros(ratio.shape)
-    near = both & (np.abs(ratio) <= REACH)
+    p, q, log_p, log_q = np.broadcast_arrays(*(np.asarray(x, dtype=float) for x in (p, q, log_p, log_q)))
+    in_p, in_q = log_p > -np.inf, log_q > -np.inf
+    ratio = np.where(in_p & in_q, log_p, 0.0) - np.where(in_p & in_q, log_q, 0.0)
+    near, answer = in_p & in_q & (np.abs(ratio) <= REACH), np.zeros(ratio.shape)
     with np.errstate(all="ignore"):
-        t = np.where(near, np.where((p > 0) & (q > 0), p / q, np.exp(ratio)), 1.0)
-        answer = np.where(near, q * divergence.f(t), answer)
-        right, left = both & (ratio > REACH), both & (ratio < -REACH)
-        if right.any():
-            answer = np.where(right, _continued(divergence.slope, p, log_p, ratio, divergence.f, True), answer)
-        if left.any():
-            answer = np.where(left, _continued(divergence.at_zero, q, log_q, -ratio, divergence.f, False), answer)
-        answer = np.where(only_p & ~only_q, p * divergence.slope, answer)
-        return np.where(only_q & ~only_p, q * divergence.at_zero, answer)
+        t = np.where((p > 0) & (q > 0), p / q, np.exp(ratio))
+    answer[near] = q[near] * divergence.f(t[near])
+    for only, far, mass, log_mass, limit, sign in (
+        (in_p & ~in_q, ratio > REACH, p, log_p, divergence.slope, 1),
+        (in_q & ~in_p, ratio < -REACH, q, log_q, divergence.at_zero, -1),
+    ):
+        answer[only] = np.inf if limit == np.inf else mass[only] * limit
+        if far.any():
+            answer[far] = (_continued(divergence.f, mass[far], log_mass[far], ratio[far], sign)
+                           if limit == np.inf else mass[far] * limit)  # fmt: skip
+    return answer
 
 
-def _continued(limit, mass, log_mass, distance, f, right):
-    """Mass times ``f(t) / t`` (right) or ``f(t)`` (left) where `t` is too far from 1 for floats.
+def _continued(f, mass, log_mass, ratio, sign):
+    """Mass times ``f(t) / t`` (sign 1) or ``f(t)`` (-1), which has no limit, where `t` is too far from 1 for floats.
 
-    Where the limit is infinite, it is reached as a power of t or as its logarithm; two values tell which.
+    There it grows as a power of t or as its logarithm; two values tell which.
     """
-    if np.isfinite(limit):
-        return mass * limit
-    ends = np.exp(np.array([REACH - 1, REACH]) * (1 if right else -1))
-    before, last = f(ends) / (ends if right else 1.0)
-    if last > 2 * before:  # a power of t, to be added in logarithms before it can overflow
-        return np.exp(log_mass + np.log(last) + (distance - REACH) * np.log(last / before))
-    return mass * (last + (distance - REACH) * (last - before))
-
-
-@lru_cache
-def derivative(divergence):
-    """Return ``f'`` as a numpy function of t > 0 (at a kink, the middle of its slopes)."""
-    from ganlab import _symbolic
-
-    t, expression = _symbolic_f(divergence.f)
-    return _symbolic.to_numpy((t,), expression.diff(t))
-
-
-@lru_cache
-def slope_at_zero(divergence):
-    """Return ``f'(0)``, minus infinity for most."""
-    import sympy as sp
-
-    t, expression = _symbolic_f(divergence.f)
-    return float(sp.limit(expression.diff(t), t, 0, "+"))
-
-
-def ratio_at(divergence, s):
-    """Return the t with ``f'(t) = s`` by bisection in ``log t``: f is convex, so its slope only grows."""
-    slope, s = derivative(divergence), np.asarray(s, dtype=float)
-    low, high = np.full(s.shape, -REACH), np.full(s.shape, REACH)
-    for _ in range(80):
-        middle = (low + high) / 2
-        below = slope(np.exp(middle)) < s
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.exp(low)
-
-
-def conjugate_at(divergence, s):
-    """Return ``f*(s)`` as an array: infinite above `slope`, ``-f(0)`` at minus infinity."""
-    s = np.asarray(s, dtype=float)
-    with np.errstate(all="ignore"):
-        inside = np.where(np.isfinite(s) & (s <= divergence.slope), s, 0.0)
-        if divergence.conjugate is not None:
-            value = divergence.conjugate(inside) + 0.0 * inside
-        else:
-            t = ratio_at(divergence, inside)
-            value = np.maximum(inside * t - divergence.f(t), -divergence.at_zero)
-    value = np.where((s > divergence.slope) | (s == np.inf), np.inf, value)
-    return np.where(s == -np.inf, -divergence.at_zero, value)
+    t, beyond = np.exp(sign * np.array([REACH / 2, REACH])), sign * ratio - REACH
+    before, last = f(t) / (t if sign > 0 else 1.0)
+    if last > 4 * before:  # a power of t, to be added in logarithms before it can overflow
+        with np.errstate(over="ignore"):
+            return np.exp(log_mass + np.log(last) + beyond * np.log(last / before) / (REACH / 2))
+    return mass * (last + beyond * (last - before) / (REACH / 2))
 
 
 def masses(p, q, normalize=False, weights=None):
