@@ -107,11 +107,12 @@ def quadratic_potentials(x, y, scale=1.0, one_sided=True, solver="simplex", choi
     solve = choose("solver", solver, SOLVERS)
     choose("choice", choice, {"centre": 0, "vertex": 0})
     costs = _costs(x, y, scale)
-    fake, real, plan = solve(costs) if one_sided else highs(costs, two_sided=True)
+    fake, real, *plans = solve(costs) if one_sided else highs(costs, two_sided=True)
     if one_sided and choice == "centre":
-        fake, real = centre(costs, fake, real, plan)
-        check(costs, fake, real, plan)
+        fake, real = centre(costs, fake, real, *plans)
+    check(costs, fake, real, *plans)  # whatever the solver says of itself
     middle = np.concatenate([fake, real]).mean()  # the constant is free; the authors fix it so
+    plan = plans[0] if one_sided else None
     return Potentials(fake - middle, real - middle, float(real.mean() - fake.mean()), plan, scale)
 
 

@@ -312,7 +312,7 @@ def test_highs_that_fails_is_an_error(monkeypatch):
 def test_an_answer_that_is_not_optimal_does_not_pass(spoil):
     x, y = sets(1, 5, 5)
     costs = squares(x, y) / 2
-    fake, real, plan = program.simplex(costs)
+    fake, real, plan = program.simplex(costs)  # which nobody has checked so far
     program.check(costs, fake, real, plan)
     back = None
     if spoil == "fake":

@@ -193,6 +193,11 @@ class QuadraticCritic:
     InputError
         If a number is out of range or a name unknown.
 
+    Notes
+    -----
+    Liu, Gu and Samaras 2019, algorithm 1. Their released gamma is ``weight * sqrt(scale)``. With many processes each
+    solves the program of its own share of the batch. Leave ``lazy`` at 1: the critic learns nothing else.
+
     Examples
     --------
     >>> loss = QuadraticCritic("norm", weight=2.0)
