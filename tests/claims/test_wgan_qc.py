@@ -4,7 +4,9 @@ Oracles: brute force over matchings, SciPy's programmes and shortest paths, SymP
 integrated here by SciPy from a field written out here.
 """
 
+import json
 import re
+import sys
 from itertools import permutations
 from math import sqrt
 from pathlib import Path
@@ -22,6 +24,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit
 
 import ganlab as gl
+from ganlab import metrics
 from ganlab.objectives import expressions
 from ganlab.transport import critic_from_potentials, plan, quadratic_potentials, quadratic_slack, transport_map
 
@@ -37,6 +40,10 @@ from ganlab.neural.transport_critic import (  # noqa: E402
 )
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
+sys.path.insert(0, str(BOOK / "studies"))
+import wgan_qc_digits  # noqa: E402
+import wgan_qc_toys  # noqa: E402
+
 X, Y = np.array([0, 0.5, 2]), np.array([1, 2.5, 3])  # three fakes and three data: the page's example
 SEEDS = range(10)
 GAMMAS, SCALES = (0.1, 0.3, 1.0, 4.0), (0.5, 1.0, 2.0)
@@ -658,6 +665,57 @@ def test_the_map_of_a_batch_gets_worse_with_the_dimension_and_then_worse_than_a_
     assert one[4] > 100
     published = [1.60, 5.90, 31.0, 59.3, 113, 141]  # Korotin et al. 2021, other laws
     assert all(m < p < o for m, p, o in zip(mean, published, one, strict=True)), (mean, one)
+
+
+def stored(name):
+    return json.loads((BOOK / "results" / f"{name}.json").read_text(encoding="utf-8"))["results"]
+
+
+def last(rows, row, what):
+    return np.array(rows[row][what][-1])
+
+
+@claim("QC-10")
+def test_on_the_ring_vectors_come_near_the_floor_and_lengths_go_nowhere():
+    ring = stored("wgan-qc-toys")["laws"]["ring"]
+    norm, vector, light, none = (last(ring["rows"], row, "w2") for row in ("norm", "vector", "norm, light", "none"))
+    assert norm.min() > 2 * vector.max()
+    assert norm.mean() > np.mean(ring["rows"]["norm"]["w2"][0])
+    assert light.mean() > none.mean() > metrics.mean_interval(vector)[1]
+    assert vector.mean() < 1.25 * np.mean(ring["floor"])
+
+
+@claim("QC-10")
+def test_the_stored_starts_and_floors_of_the_toys_come_out_again_and_vectors_learn_where_lengths_do_not():
+    laws = stored("wgan-qc-toys")["laws"]
+    for law, found in laws.items():
+        assert found["floor"][:2] == pytest.approx(wgan_qc_toys.floor(law, [0, 1]), abs=2e-4)
+    runs = {row: wgan_qc_toys.train_row("ring", row, [0, 1], steps=80) for row in ("norm", "vector")}
+    assert runs["norm"]["w2"][0] == pytest.approx(laws["ring"]["rows"]["norm"]["w2"][0][:2], abs=1e-3)
+    first, (norm, vector) = np.array(runs["norm"]["w2"][0]), (np.array(runs[k]["w2"][-1]) for k in ("norm", "vector"))
+    assert (vector < 0.9 * first).all()
+    assert vector.max() < norm.min()
+
+
+@claim("QC-11")
+def test_on_the_digits_vectors_beat_lengths_lengths_tie_with_the_mean_picture_and_none_loses():
+    found = stored("wgan-qc-digits")
+    ends = {row: metrics.mean_interval(last(found["rows"], row, "cost")) for row in ("none", "norm", "vector")}
+    assert np.mean(found["floor"]) < ends["vector"][0] < ends["vector"][1] < 0.6 * found["mean"]
+    assert ends["norm"][0] < found["mean"] < ends["norm"][1] < ends["none"][0]
+    assert ends["vector"][1] < ends["norm"][0]
+
+
+@claim("QC-11")
+def test_the_stored_baselines_of_the_digits_come_out_again_and_vectors_lead_after_a_few_steps():
+    found, rng = stored("wgan-qc-digits"), np.random.default_rng
+    learn, held_out = wgan_qc_digits.pictures(rng(0))
+    assert found["mean"] == pytest.approx(wgan_qc_digits.cost(0 * learn + learn.mean(0), held_out), abs=1e-4)
+    assert found["floor"][0] == pytest.approx(wgan_qc_digits.cost(*wgan_qc_digits.pictures(rng([1, 0]))), abs=1e-4)
+    ends = {row: wgan_qc_digits.train_row(row, [0, 1], steps=100) for row in ("norm", "vector")}
+    starts = np.array(found["rows"]["vector"]["cost"][0][:2])
+    assert np.array(ends["vector"]["cost"][0]) == pytest.approx(starts, abs=1e-3)
+    assert np.max(ends["vector"]["cost"][-1]) < np.min(ends["norm"]["cost"][-1]) < starts.min()
 
 
 @claim("X-10")
