@@ -8,7 +8,8 @@ import numpy as np
 from ganlab.checks import InputError, choose, numbers
 from ganlab.primitives import exp, log, relu, sqrt
 
-__all__ = ["DIVERGENCES", "Divergence", "get", "masses", "symbolic", "terms"]
+__all__ = ["DIVERGENCES", "Divergence", "get", "masses", "symbolic", "terms",
+           "without_kinks"]  # fmt: skip
 
 REACH = 300.0  # beyond a ratio of exp(REACH) a generator is continued by its growth, because exp(2 REACH) still fits
 
@@ -90,13 +91,25 @@ def symbolic(f):
                          f"instead of numpy ({error})") from None  # fmt: skip
 
 
+def without_kinks(expression, t, at):
+    """Return the branch of `expression` that holds where `t` is `at`: SymPy finds no limits of a maximum."""
+    import sympy as sp
+
+    def value(argument):
+        return argument.subs(t, at)
+
+    branch = expression.replace(sp.Max, lambda *choices: max(choices, key=value))
+    branch = branch.replace(sp.Min, lambda *choices: min(choices, key=value))
+    return branch.replace(sp.Abs, lambda argument: argument if value(argument) >= 0 else -argument)
+
+
 def _limit(f, name):
     import sympy as sp
 
     t, expression = symbolic(f)
+    near, far = (without_kinks(expression, t, sp.Integer(10) ** power) for power in (-12, 12))
     try:
-        found = sp.limit(expression, t, 0, "+") if name == "at_zero" else sp.limit(expression / t, t, sp.oo)
-        return float(found)
+        return float(sp.limit(near, t, 0, "+") if name == "at_zero" else sp.limit(far / t, t, sp.oo))
     except (NotImplementedError, TypeError, ValueError) as error:
         raise InputError(f"SymPy does not find the limit {name} of f = {expression}: give it ({error})") from None
 

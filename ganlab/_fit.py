@@ -73,6 +73,8 @@ def fit_gaussian(divergence, law, start=None, symmetric=False):
         starts = [(centre, spread), *zip(means, law.sds, strict=True),
                   *zip((centre + means) / 2, (spread + law.sds) / 2, strict=True)]  # fmt: skip
     else:
+        if np.shape(start) != (2,):
+            raise InputError(f"start must be a pair (mean, sd), got {start!r}")
         starts = [(number("start[0]", start[0]), number("start[1]", start[1], 0, open_low=True))]
     found = [_descend(loss, centre if symmetric else m, s, symmetric) for m, s in starts]
     minima = _distinct([minimum for minimum in found if minimum is not None])

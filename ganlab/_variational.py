@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ganlab._divergence import get, masses, symbolic
+from ganlab._divergence import get, masses, symbolic, without_kinks
 from ganlab.checks import InputError, numbers
 
 __all__ = ["best_T", "variational_bound"]
@@ -27,7 +27,8 @@ def slope_at_zero(divergence):
     import sympy as sp
 
     t, expression = symbolic(divergence.f)
-    return float(sp.limit(expression.diff(t), t, 0, "+"))
+    near = without_kinks(expression, t, sp.Integer(10) ** -12)
+    return float(sp.limit(near.diff(t), t, 0, "+"))
 
 
 def ratio_at(divergence, s):
@@ -85,7 +86,9 @@ def best_T(divergence, p, q):
         raise InputError(f"p and q must have the same shape, got {p.shape} and {q.shape}")
     with np.errstate(all="ignore"):
         T = derivative(divergence)(np.where((p > 0) & (q > 0), p / q, 1.0)) + 0.0 * p
-    T = np.where((p == 0) & (q > 0), slope_at_zero(divergence), T)
+    T = np.minimum(T, divergence.slope)  # not a rounding above, where f* is infinite
+    if (p == 0).any():
+        T = np.where((p == 0) & (q > 0), slope_at_zero(divergence), T)
     return np.where(q > 0, T, np.where(p > 0, divergence.slope, 0.0))
 
 
@@ -132,6 +135,7 @@ def variational_bound(divergence, T, p, q):
             raise InputError(f"T must have the shape of p, {p.shape}, got {on_p.shape}")
     if np.isnan(on_p).any() or np.isnan(on_q).any():
         raise InputError("T must give numbers, got NaN")
-    gain = np.where(p > 0, p * np.where(p > 0, on_p, 0.0), 0.0).sum()
-    cost = np.where(q > 0, q * np.where(q > 0, conjugate_at(divergence, on_q), 0.0), 0.0).sum()
+    if (on_p[p > 0] > divergence.slope).any():  # f*(T) is infinite there, also where q has nothing to weigh it with
+        return -np.inf
+    gain, cost = p[p > 0] @ on_p[p > 0], q[q > 0] @ conjugate_at(divergence, on_q[q > 0])
     return float(-np.inf if cost == np.inf else gain - cost)
