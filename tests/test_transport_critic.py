@@ -189,6 +189,8 @@ def test_half_precision_networks_pay_in_single_precision():
     half = QuadraticCritic()(D.bfloat16(), real.bfloat16(), fake.bfloat16())
     assert half.dtype == single.dtype == torch.float32
     assert half.item() == pytest.approx(single.item(), rel=0.05)
+    assert transport_targets(real.bfloat16(), fake.bfloat16()).fake.dtype == torch.float32
+    assert transport_targets(real.double(), fake.double()).arrow.dtype == torch.float64
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
