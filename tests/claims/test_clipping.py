@@ -319,6 +319,8 @@ def test_the_highest_best_critic_pays_nothing(seed):
 
     x, y = torch.as_tensor(real), torch.as_tensor(fakes)
     assert np.allclose(cones(x), f(real))
+    anywhere = 2 * rng.normal(size=(300, 2))
+    assert np.allclose(cones(torch.as_tensor(anywhere)), f(anywhere))
     paid = [penalties.wgan_gp(cones, x, y[torch.randperm(40)], Draws(k)) for k in range(20)]
     assert max(p.item() for p in paid) < 1e-12
 
