@@ -47,7 +47,7 @@ def softplus(t):
     """
     kind = _kind(t)
     if kind == "torch":
-        # its softplus turns linear beyond a threshold: beyond 40 the rest, e^-40, is lost in rounding, beyond 20 it is not
+        # its softplus is linear beyond a threshold; beyond 40 the rest is lost in rounding, beyond its 20 it is not
         return sys.modules["torch"].nn.functional.softplus(t, threshold=40)
     return _symbolic().softplus(t) if kind == "sympy" else _numeric.softplus(t)
 

@@ -15,6 +15,7 @@ from ganlab.checks import InputError  # noqa: E402
 from ganlab.data import ring, two_peaks  # noqa: E402
 from ganlab.neural import training  # noqa: E402
 from ganlab.neural.models.mlp import mlp, unstack  # noqa: E402
+from ganlab.neural.penalties import PENALTIES  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.runs import DivergedError, Run  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
@@ -236,6 +237,13 @@ def test_clipping_holds_after_every_step():
     run = small(recipe=Recipe(objective="wasserstein", steps=5, batch=16, clip=0.01, optimizer="rmsprop"))
     for _ in train(run):
         assert max(p.abs().max() for p in run.D.parameters()) <= 0.01
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_every_penalty_works_on_the_fakes_of_a_generator_in_bf16(name):
+    recipe = Recipe(penalties={name: 0.1}, steps=2, batch=16, precision="bf16")
+    run = Run(mlp(2, 2, (8,)), mlp(2, 1, (8,), dropout=0.2), ring(), recipe, device="cpu", points=100)
+    assert all(np.isfinite(record.row()["d_norm"]) and record.row()["penalty"] >= 0 for record in train(run))
 
 
 def test_bf16_trains_close_to_float32():

@@ -1,4 +1,4 @@
-"""What a critic answers, in one shape: one score a sample."""
+"""What a critic answers, in one shape, one score a sample; and lengths that can be differentiated at 0."""
 
 import torch
 
@@ -19,3 +19,12 @@ def scores(D, x):
         return t.reshape(len(x))
     raise InputError(f"D must give one score a sample: it gave shape {tuple(t.shape)} for {tuple(x.shape)}; "
                      "end it in a layer with one output and no sigmoid")  # fmt: skip
+
+
+def safe_sqrt(squares):
+    """Return the square root; at 0 its derivatives of every order are 0.
+
+    torch's own norm has NaN second derivatives there, and a square below the normal numbers would give infinite ones.
+    """
+    positive = squares > torch.finfo(squares.dtype).tiny
+    return torch.where(positive, squares, 1).sqrt() * positive

@@ -13,7 +13,7 @@ from torch import nn
 
 from ganlab.checks import InputError, choose, number
 from ganlab.neural._lipschitz import clip_weights, spectral_normalise
-from ganlab.neural._scores import scores
+from ganlab.neural._scores import safe_sqrt, scores
 from ganlab.neural.minibatch import Dropout
 from ganlab.neural.parallel import average
 
@@ -31,10 +31,7 @@ def _squared_slopes(D, x):
 
 def _slopes(D, x):
     """Length of the critic's gradient at every sample; at a zero gradient its derivatives of every order are zero."""
-    squares = _squared_slopes(D, x)
-    # torch's own norm has NaN second derivatives there, and a square below the normal numbers would give infinite ones
-    steep = squares > torch.finfo(squares.dtype).tiny
-    return torch.where(steep, squares, 1).sqrt() * steep
+    return safe_sqrt(_squared_slopes(D, x))
 
 
 def r1(D, real, fake=None, rng=None):

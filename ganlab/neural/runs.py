@@ -158,6 +158,7 @@ class Run:
     def penalty(self, k, real, fake, z):
         """What D pays at the k-th of its steps."""
         lazy, paid = self.recipe.lazy, self.zero + self.game_terms("D", real, z)
+        fake = fake.to(real.dtype)  # a generator in bf16 makes other numbers than the data
         if (self.step * self.recipe.n_critic + k) % lazy == 0:
             for name, weight in self.recipe.penalties.items():
                 term = name if callable(name) else PENALTIES[name]

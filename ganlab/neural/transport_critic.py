@@ -12,7 +12,7 @@ import torch
 
 from ganlab._quadratic import quadratic_potentials, transport_map
 from ganlab.checks import InputError, choose, number
-from ganlab.neural._scores import scores
+from ganlab.neural._scores import safe_sqrt, scores
 from ganlab.objectives import Objective, identity
 
 __all__ = ["TRANSPORT", "QuadraticCritic", "Targets", "regression_loss", "transport_gap", "transport_targets"]
@@ -128,18 +128,12 @@ def regression_loss(t_real, t_fake, targets):
 
 
 def _norm_gap(slopes, arrows):
-    return (_length(slopes) - _length(arrows)).square()
+    longer = safe_sqrt(slopes.square().sum(-1)) - safe_sqrt(arrows.square().sum(-1))
+    return longer.square()
 
 
 def _vector_gap(slopes, arrows):
     return (slopes - arrows).square().sum(-1)
-
-
-def _length(v):
-    """Euclidean length whose derivatives at 0 are 0, not NaN."""
-    squares = v.square().sum(-1)
-    long = squares > torch.finfo(squares.dtype).tiny
-    return torch.where(long, squares, 1).sqrt() * long
 
 
 GAPS = {"vector": _vector_gap, "norm": _norm_gap}
