@@ -682,7 +682,19 @@ def test_on_the_ring_vectors_come_near_the_floor_and_lengths_go_nowhere():
     assert norm.min() > 2 * vector.max()
     assert norm.mean() > np.mean(ring["rows"]["norm"]["w2"][0])
     assert light.mean() > none.mean() > metrics.mean_interval(vector)[1]
-    assert vector.mean() < 1.25 * np.mean(ring["floor"])
+    low, high = metrics.mean_interval(ring["floor"])
+    assert all(low < last(ring["rows"], row, "w2").mean() < high for row in ("vector", "vector, vertex", "WGAN-GP"))
+    assert ring["rows"]["WGAN-GP"]["cost"] < 0.6 * ring["rows"]["vector"]["cost"]
+
+
+@claim("QC-10")
+def test_on_the_swiss_roll_lengths_go_nowhere_and_vectors_are_quick():
+    rows = stored("wgan-qc-toys")["laws"]["swiss roll"]["rows"]
+    ends = {row: metrics.mean_interval(last(rows, row, "w2")) for row in rows}
+    assert ends["norm"][0] > 3 * ends["vector"][1]
+    assert np.mean(last(rows, "norm", "w2")) > np.mean(rows["norm"]["w2"][0])
+    assert ends["none"][0] < ends["vector"][1] < ends["none"][1]
+    assert np.mean(rows["vector"]["w2"][1]) < 1.1 * np.mean(last(rows, "none", "w2"))
 
 
 @claim("QC-10")
