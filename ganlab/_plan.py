@@ -12,6 +12,7 @@ __all__ = ["SOLVERS", "TIGHT", "Plan", "plan", "plan_of_costs"]
 MOST_LP_PAIRS = 2**18  # HiGHS then takes 15 s, POT 0.1
 EXACT = 1e-9  # what a marginal may be off by, and the gap in units of the largest cost
 TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}  # 1e-7 loses small masses
+ROUNDS = 10_000_000  # of the network simplex; it needs some thousands
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,7 +144,7 @@ def _prove(found, scale):
                            f"duality gap is {gap:.3g}; try another of {', '.join(SOLVERS)}")  # fmt: skip
 
 
-def _network(c, a, b):
+def network(c, a, b):
     """POT; returns the plan and the second potential."""
     import warnings
 
@@ -151,9 +152,9 @@ def _network(c, a, b):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of is in the log
-        gamma, log = emd(a, b, np.ascontiguousarray(c), numItermax=10**7, log=True)
+        gamma, log = emd(a, b, np.ascontiguousarray(c), numItermax=ROUNDS, log=True)
     if log["warning"]:
-        raise NotConverged(f"POT's network simplex found no plan: {log['warning']}")
+        raise NotConverged(f"POT's network simplex found no plan from {len(a)} to {len(b)} points: {log['warning']}")
     return gamma, log["v"]
 
 
@@ -192,4 +193,4 @@ def _assignment(c, a, b):
     return gamma, v
 
 
-SOLVERS = {"network": _network, "lp": _lp, "assignment": _assignment}
+SOLVERS = {"network": network, "lp": _lp, "assignment": _assignment}

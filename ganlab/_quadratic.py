@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganlab._quadratic_program import SOLVERS, NotOptimal, centre, check, highs
+from ganlab._quadratic_program import SOLVERS, centre, check, highs
 from ganlab._samples import distances, pair, points
 from ganlab.checks import InputError, choose, number
 
-__all__ = ["NotOptimal", "Potentials", "TransportCritic", "critic_from_potentials", "quadratic_potentials",
+__all__ = ["Potentials", "TransportCritic", "critic_from_potentials", "quadratic_potentials",
            "quadratic_slack", "transport_map"]  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def quadratic_potentials(x, y, scale=1.0, one_sided=True, solver="simplex", choi
     ------
     InputError
         For samples that are empty, not finite or of different dimensions, and for bad `scale`, `solver` or `choice`.
-    NotOptimal
+    NotConverged
         If the solver does not reach the optimum, or feasibility, marginals or duality gap are off by more than 1e-9.
 
     Notes

@@ -5,32 +5,21 @@
 or ``|H_j - H_i| <= c_ij`` if two-sided, for any costs ``c_ij >= 0``. `ganlab._quadratic` has the costs of WGAN-QC.
 """
 
-import warnings
-
 import numpy as np
 
-__all__ = ["SOLVERS", "NotOptimal", "centre", "check", "highs", "simplex"]
+from ganlab._plan import network
+from ganlab.checks import NotConverged
+
+__all__ = ["SOLVERS", "centre", "check", "highs", "simplex"]
 
 TOLERANCE = 1e-9  # of the largest cost: what rounding may do to feasibility and to the gap
-ROUNDS = 10_000_000  # of the network simplex; it needs some thousands
 
 
-class NotOptimal(ArithmeticError):
-    """A solver stopped before the optimum, or its answer does not pass the checks of optimality."""
-
-
-def simplex(costs, rounds=ROUNDS):
+def simplex(costs):
     """Solve by POT's network simplex: potentials of fakes and data, and the plan; not yet checked."""
-    import ot
-
-    n, m = costs.shape
-    unit = _unit(costs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its warning becomes our error
-        plan, log = ot.emd(np.full(n, 1 / n), np.full(m, 1 / m), costs / unit, numItermax=rounds, log=True)
-    if log["warning"] is not None:
-        raise NotOptimal(f"the network simplex stopped early on {n} by {m} samples: {log['warning']}")
-    return -unit * log["u"], unit * log["v"], plan
+    (n, m), unit = costs.shape, _unit(costs)
+    plan, real = network(costs / unit, np.full(n, 1 / n), np.full(m, 1 / m))
+    return unit * (real - costs / unit).max(axis=1), unit * real, plan
 
 
 def highs(costs, two_sided=False):
@@ -48,7 +37,7 @@ def highs(costs, two_sided=False):
                      np.tile(costs.ravel() / unit, 1 + two_sided), bounds=nailed, method="highs-ds",
                      options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10})  # fmt: skip
     if answer.status != 0:
-        raise NotOptimal(f"HiGHS did not solve the program of {n} by {m} samples: {answer.message}")
+        raise NotConverged(f"HiGHS did not solve the program of {n} by {m} samples: {answer.message}")
     return unit * answer.x[:n], unit * answer.x[n:], *-answer.ineqlin.marginals.reshape(-1, n, m)
 
 
@@ -67,7 +56,7 @@ def check(costs, fake, real, there, back=None):
 
     Raises
     ------
-    NotOptimal
+    NotConverged
         If feasibility, marginals or duality gap are off by more than 1e-9 (of the largest cost, of all mass).
     """
     n, m = costs.shape
@@ -80,7 +69,7 @@ def check(costs, fake, real, there, back=None):
     off = max(np.abs(net.sum(1) - 1 / n).max(), np.abs(net.sum(0) - 1 / m).max(), -total.min())
     # written so that NaN fails, too
     if not (worst >= -room and abs(gap) <= room and off <= TOLERANCE):
-        raise NotOptimal(f"the solver's answer for {n} by {m} samples is not optimal: smallest slack {worst:.3g}, "
+        raise NotConverged(f"the solver's answer for {n} by {m} samples is not optimal: smallest slack {worst:.3g}, "
                          f"duality gap {gap:.3g}, masses off by {off:.3g}")  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from ganlab._critic import KantorovichDual, kantorovich_dual, lipschitz_extensio
 from ganlab._line_laws import LineCritic, line_critic, wasserstein_line
 from ganlab._plan import Plan, plan, plan_of_costs
 from ganlab._quadratic import (
-    NotOptimal,
     Potentials,
     TransportCritic,
     critic_from_potentials,
@@ -20,7 +19,7 @@ from ganlab._quadratic import (
 from ganlab._sinkhorn import Sinkhorn, sinkhorn, sinkhorn_divergence
 from ganlab._wasserstein import gaussian_w2, quadratic_cost, sliced_wasserstein, wasserstein
 
-__all__ = ["KantorovichDual", "LineCritic", "NotOptimal", "Plan", "Potentials", "Sinkhorn", "TransportCritic",
+__all__ = ["KantorovichDual", "LineCritic", "Plan", "Potentials", "Sinkhorn", "TransportCritic",
            "critic_from_potentials", "gaussian_w2", "kantorovich_dual", "line_critic", "lipschitz_extension", "plan",
            "plan_of_costs", "quadratic_cost", "quadratic_potentials", "quadratic_slack", "sinkhorn",
            "sinkhorn_divergence", "sliced_wasserstein", "transport_map", "wasserstein", "wasserstein_line"]  # fmt: skip

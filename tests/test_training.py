@@ -246,6 +246,10 @@ def test_every_penalty_works_on_the_fakes_of_a_generator_in_bf16(name):
     assert all(np.isfinite(record.row()["d_norm"]) and record.row()["penalty"] >= 0 for record in train(run))
 
 
+def test_betas_may_be_whole_numbers():
+    assert [record.step for record in train(small(recipe=Recipe(betas=(0, 0.9), steps=1, batch=8)))] == [1]
+
+
 def test_bf16_trains_close_to_float32():
     rows = [[r.row()["d_gain"] for r in train(small(recipe=Recipe(steps=5, batch=64, precision=p)))]
             for p in ("float32", "bf16")]  # fmt: skip

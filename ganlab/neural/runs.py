@@ -238,7 +238,7 @@ def _optimizer(weights, recipe, lr):
     elif recipe.optimizer == "sgd":
         optimizer = torch.optim.SGD([weights], lr, fused=True, maximize=True)
     else:
-        optimizer = torch.optim.Adam([weights], lr, betas=tuple(recipe.betas), fused=True, maximize=True)
+        optimizer = torch.optim.Adam([weights], lr, betas=tuple(map(float, recipe.betas)), fused=True, maximize=True)
     # without the profiler's hook around it, which takes longer than the step of a small network
     optimizer.step = torch.no_grad()(partial(inspect.unwrap(type(optimizer).step), optimizer))
     return optimizer

@@ -69,7 +69,7 @@ def transport_targets(real, fake, scale=None, choice="centre", stacked=False):
     ------
     InputError
         If the samples of the two differ in shape, or the stacks in size, or as `quadratic_potentials`.
-    NotOptimal
+    NotConverged
         If a program is not solved.
 
     Examples
