@@ -86,7 +86,8 @@ def best_T(divergence, p, q):
         raise InputError(f"p and q must have the same shape, got {p.shape} and {q.shape}")
     with np.errstate(all="ignore"):
         T = derivative(divergence)(np.where((p > 0) & (q > 0), p / q, 1.0)) + 0.0 * p
-    T = np.minimum(T, divergence.slope)  # not a rounding above, where f* is infinite
+    top = divergence.slope  # which rounding may reach, or pass, where the ratio is large; f* may be infinite there
+    T = np.minimum(T, top if conjugate_at(divergence, top) < np.inf else top * (1 - 4 * np.finfo(float).eps))
     if (p == 0).any():
         T = np.where((p == 0) & (q > 0), slope_at_zero(divergence), T)
     return np.where(q > 0, T, np.where(p > 0, divergence.slope, 0.0))

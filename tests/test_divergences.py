@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 from scipy.spatial.distance import jensenshannon
 
+from ganlab import _fit, metrics
 from ganlab import divergences as dv
-from ganlab import metrics
 from ganlab.checks import InputError
 from ganlab.data import gaussian, mixture_1d, ring
 from ganlab.divergences import DIVERGENCES, Divergence, divergence
@@ -532,6 +532,14 @@ def test_no_critic_beats_the_divergence_and_the_best_one_reaches_it(name, seed, 
         assert dv.variational_bound(name, bounded + scale * rng.normal(size=len(p)), p, q) <= truth + 1e-9
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_best_critic_stays_where_its_bound_is_finite_when_the_ratio_is_huge(name):
+    for tiny in (1e-12, 3e-15, 1e-15, 1e-30):
+        p, q = np.array([0.999, 0.001]), np.array([tiny, 1 - tiny])
+        value = dv.variational_bound(name, dv.best_T(name, p, q), p, q)
+        assert value == pytest.approx(divergence(name, p, q), rel=1e-9)
+
+
 def test_the_bound_is_strict_off_the_best_critic():
     p, q = np.array([0.6, 0.4]), np.array([0.3, 0.7])
     for name in NAMES:
@@ -581,8 +589,8 @@ def test_the_closed_forms_of_the_best_score():
 @given(seeds)
 @pytest.mark.parametrize("name", [*OBJECTIVES, "two_sided"])
 def test_no_score_beats_the_best_one(name, seed):
-    objective = OBJECTIVES.get(name) or Objective(  # several peaks: the slope of f2 rises and falls
-        f1=lambda t: -((t - 1) ** 2), f2=lambda t: -((t**2 - 4) ** 2) / 20, f3=lambda t: t, name=name)  # fmt: skip
+    objective = OBJECTIVES.get(name) or Objective(  # two peaks: a gain that falls at 0 may be highest far to the right
+        f1=lambda t: -((t - 4) ** 2) / 50, f2=lambda t: -(((t - 1.25) ** 2 - 3) ** 2) / 20, f3=lambda t: t)  # fmt: skip
     p, q = laws(seed)
     score = dv.optimal_score(objective, p, q)
     grid = np.linspace(-8, 8, 3201)
@@ -802,7 +810,12 @@ def test_every_fit_is_a_minimum_of_the_true_integral(name):
             assert dv.on_line(name, law, gaussian(1, mean + dm, sd + ds)) > value
 
 
-def test_a_saddle_is_no_minimum_and_a_start_is_followed():
+def test_a_descent_that_ends_on_a_saddle_goes_on():
+    mean, sd, value = _fit._descend(lambda m, s: (m**2 - 1) ** 2 + math.log(s) ** 2, 0.0, 1.0, False)
+    assert (abs(mean), sd, value) == pytest.approx((1, 1, 0), abs=1e-6)
+
+
+def test_the_minima_come_best_first_and_a_start_is_followed():
     minima = dv.fit_gaussian("reverse_kl", peaks(3)).minima
     assert [round(m, 3) for m, _, _ in minima] == pytest.approx([2.984, -2.984, 0], abs=1e-3)
     assert dv.fit_gaussian("reverse_kl", peaks(3), start=(-2.0, 1.0)).mean == pytest.approx(-2.984306, abs=1e-6)
