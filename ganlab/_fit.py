@@ -116,7 +116,8 @@ def _descend(loss, m, s, symmetric):
     from scipy.optimize import minimize
 
     def of(z):
-        return loss(m, np.exp(z[0])) if symmetric else loss(z[0], np.exp(z[1]))
+        sd = np.exp(np.clip(z[-1], -300.0, 300.0))  # a line search may try a step far too long
+        return loss(m if symmetric else z[0], sd)
 
     z = np.array([np.log(s)] if symmetric else [m, np.log(s)])
     if not np.isfinite(of(z)):
