@@ -32,7 +32,9 @@ def path_of(name, value):
     """
     try:
         path = Path(value).expanduser()
-        path.exists()  # a name with a NUL in it, and one that is too long
+        if "\0" in str(path):
+            raise ValueError("a path holds no NUL")
+        path.exists()  # a name can be too long
     except (TypeError, ValueError, OSError, RuntimeError) as error:
         raise InputError(f"{name} must be a path, got {value!r}: {error}") from None
     return path
@@ -89,7 +91,7 @@ def load(path):
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     if not data.startswith(b"\x1f\x8b"):
-        return _parse(path, io.BytesIO(data), len(data))
+        return _parse(path, io.BufferedReader(io.BytesIO(data)), len(data))
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             return _parse(path, file, MOST_PACKED * len(data))
@@ -103,9 +105,9 @@ _AGAIN = "delete it and get it again"
 
 
 def _parse(path, file, most):
-    head = file.read(4)
-    if is_page(head):
+    if is_page(file.peek(512)):
         raise InputError(f"{path} is a web page, not data: a server sent an error or a login in its place; {_AGAIN}")
+    head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or head[3] == 0:
         raise InputError(f"{path} is no IDX file: it starts with {head.hex(' ') or 'nothing'}, pictures with "
                          f"00 00 08 03 and labels with 00 00 08 01; {_AGAIN}")  # fmt: skip
