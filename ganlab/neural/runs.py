@@ -8,12 +8,12 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import torch
 from torch import nn
 
 from ganlab.checks import InputError, whole
 from ganlab.neural import parallel
+from ganlab.neural._entry import as_tensor, share_of_batch, try_out
 from ganlab.neural._scores import scores
 from ganlab.neural._weights import Weights
 from ganlab.neural.devices import find_device, keep_memory
@@ -29,7 +29,7 @@ from ganlab.relativistic import find
 __all__ = ["DivergedError", "Run"]
 
 
-# Layers, and the container, whose answer to a sample does not depend on the rest of the batch.
+# Layers, and the container, whose answer to a sample depends on nothing else: not on the batch, not on chance.
 SAMPLE_BY_SAMPLE = {nn.Sequential, nn.Linear, StackedLinear, nn.Identity, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Softplus,
                     nn.SiLU, nn.ELU, Maxout}  # fmt: skip
 
@@ -87,12 +87,12 @@ class Run:
         recipe, self.device = self.recipe, find_device(self.device, parallel.join())
         self.rng = Draws(self.seed, self.device, parallel.rank(), parallel.world())
         self.dtype = next(self.G.parameters()).dtype
-        self.data = _tensor(self.data, self.points).to(self.device, self.dtype)
+        self.data = as_tensor(self.data, self.points).to(self.device, self.dtype)
         self.objective = find(recipe.objective)
         if self.objective.compares:  # with a mean that spans all processes
             self.objective = dataclasses.replace(self.objective, mean=lambda t: parallel.average(t.mean(-1)))
         self.compares = self.objective.compares or recipe.unroll > 0
-        self.n = _share_of_batch(recipe, len(self.data), self.rng)
+        self.n = share_of_batch(recipe, len(self.data), self.rng)
         layout = torch.channels_last if recipe.channels_last else torch.preserve_format
         for player in (self.G, self.D):
             player.to(self.device, memory_format=layout).train()
@@ -102,10 +102,12 @@ class Run:
         give_rng(self.D, self.rng)
         if recipe.penalties:
             warn_if_batch_norm(self.D)
-        self.one_pass = all(type(m) in SAMPLE_BY_SAMPLE for m in self.D.modules())
+        self.one_pass = _is_plain(self.D)
+        named = all(isinstance(choice, str) for choice in (recipe.objective, *recipe.penalties))
+        self.ours = named and self.one_pass and _is_plain(self.G)  # so nobody draws from torch's global generator
         keep_memory()
         self.zero = torch.zeros(len(self.rng.seeds) if self.rng.stacked else (), device=self.device)
-        _try_out(self)
+        try_out(self)
         self.opt_G = _optimizer(Weights(self.G, self.rng.stacked), recipe, recipe.lr_g or recipe.lr)
         self.opt_D = _optimizer(Weights(self.D, self.rng.stacked), recipe, recipe.lr)
         if recipe.unroll and recipe.unroll_through:
@@ -126,6 +128,9 @@ class Run:
         self.opt_G.param_groups[0]["lr"] = rate * (self.recipe.lr_g or self.recipe.lr)
         self.noise = self.recipe.instance_noise * max(0.0, 1 - done / self.recipe.noise_until)
         self.rng.at(self.step)
+        if self.ours:
+            yield
+            return
         on_gpu = self.device.type == "cuda"
         with torch.random.fork_rng([self.device] if on_gpu else []):
             theirs = torch.cuda.default_generators[self.device.index] if on_gpu else torch.default_generator
@@ -157,6 +162,8 @@ class Run:
 
     def penalty(self, k, real, fake, z):
         """What D pays at the k-th of its steps."""
+        if not (self.recipe.penalties or self.recipe.game_terms):
+            return self.zero
         lazy, paid = self.recipe.lazy, self.zero + self.game_terms("D", real, z)
         fake = fake.to(real.dtype)  # a generator in bf16 makes other numbers than the data
         if (self.step * self.recipe.n_critic + k) % lazy == 0:
@@ -231,6 +238,10 @@ class Run:
         return samples.cpu().numpy()
 
 
+def _is_plain(network):
+    return all(type(m) in SAMPLE_BY_SAMPLE for m in network.modules())
+
+
 def _optimizer(weights, recipe, lr):
     """The optimiser of one player, which raises its gain."""
     if recipe.optimizer == "rmsprop":
@@ -242,70 +253,3 @@ def _optimizer(weights, recipe, lr):
     # without the profiler's hook around it, which takes longer than the step of a small network
     optimizer.step = torch.no_grad()(partial(inspect.unwrap(type(optimizer).step), optimizer))
     return optimizer
-
-
-def _tensor(data, points):
-    """The data as one tensor of finite floats."""
-    if hasattr(data, "sample"):
-        data = data.sample(whole("points", points), np.random.default_rng(0))
-    try:
-        data = torch.as_tensor(data)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"data must be a tensor or a law such as ganlab.data.ring(), got {data!r}") from None
-    if not data.is_floating_point() or data.ndim < 2:
-        raise InputError(f"data must be floats of shape (N, ...), got {data.dtype} of shape {tuple(data.shape)}")
-    if not torch.isfinite(data).all():
-        raise InputError(f"data must be finite: {int((~torch.isfinite(data)).sum())} of {data.numel()} numbers are not")
-    return data
-
-
-def _share_of_batch(recipe, points, rng):
-    """How many samples this process draws at a time."""
-    if recipe.batch % rng.world:
-        raise InputError(f"batch {recipe.batch} cannot be shared by {rng.world} processes: "
-                         f"take {recipe.batch // rng.world * rng.world or rng.world}")  # fmt: skip
-    if points < recipe.batch * recipe.pack:
-        raise InputError(f"0 batches: there are {points} samples, and a batch needs {recipe.batch * recipe.pack}; "
-                         "lower batch or pack, or repeat the data")  # fmt: skip
-    if recipe.game_terms and (recipe.pack > 1 or recipe.instance_noise):
-        raise InputError("game_terms work on plain samples: leave out pack and instance_noise")
-    return recipe.batch // rng.world * recipe.pack
-
-
-@torch.no_grad()
-def _try_out(run):
-    """Send one batch of zeros through both networks, so that what does not fit is said before training."""
-    z = torch.zeros(
-        *[len(run.rng.seeds)] * run.rng.stacked, run.n, run.recipe.latent, device=run.device, dtype=run.dtype
-    )
-    seeds = len(run.rng.seeds)
-    if run.rng.stacked and any(len(p) != seeds for net in (run.G, run.D) for p in net.parameters()):
-        raise InputError(f"a Run of {seeds} seeds needs G and D stacked for the same number of seeds: "
-                         f"mlp(..., seed=range({seeds}))")  # fmt: skip
-    try:
-        run.G.eval(), run.D.eval()
-        fake = run.G(z)
-        if fake.shape[1 + run.rng.stacked :] != run.data.shape[1:]:
-            raise InputError(f"G makes samples of shape {tuple(fake.shape[1:])}, data have {tuple(run.data.shape[1:])}")
-        scores(run.D, pack(fake, run.recipe.pack))
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, IndexError) as error:
-        raise InputError(f"G and D do not fit noise {tuple(z.shape)} and data {tuple(run.data.shape)} "
-                         f"(stacks need the same number of seeds in G, D and Run): {error}") from None  # fmt: skip
-    finally:
-        run.G.train(), run.D.train()
-    _try_objective(run.objective)
-    if run.recipe.batch == 1 and (run.rng.stacked or any("BatchNorm" in type(m).__name__ for m in run.D.modules())):
-        raise InputError("batch 1 has no batch statistics and cannot be stacked: take batch 2 or more")
-
-
-@torch.enable_grad()
-def _try_objective(objective):
-    """Ask a student's own objective for a gradient before training does."""
-    t = torch.zeros(2, requires_grad=True)
-    try:
-        (objective.d_gain(t, t) + objective.g_gain(t, t)).backward()
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise InputError(f"{objective.name}: f1, f2 and f3 must work on tensors; write them with ganlab.primitives "
-                         f"(softplus, log, ...) instead of numpy ({error})") from None  # fmt: skip

@@ -16,7 +16,6 @@ ACTIVATIONS = {"relu": lambda: nn.ReLU(inplace=True), "leaky_relu": lambda: nn.L
                "softplus": nn.Softplus, "silu": nn.SiLU, "elu": nn.ELU, "maxout": lambda: Maxout(5),
                "identity": nn.Identity}  # fmt: skip
 NORMS = {"batch": BatchNorm, "virtual": VirtualBatchNorm}
-FEW = 2  # outputs for which a CPU's batched product takes longer than a sum of products for each
 
 
 class Maxout(nn.Module):
@@ -57,9 +56,9 @@ class StackedLinear(nn.Module):
 
     def forward(self, x):
         weight = self.weight  # once: spectral normalisation moves on with every look
-        if weight.shape[-1] > FEW:
-            return torch.baddbmm(self.bias, x, weight)
-        return torch.cat([(x * w).sum(-1, keepdim=True) for w in weight.mT.split(1, -2)], -1) + self.bias
+        if weight.shape[-1] == 1:  # a CPU's batched product takes several times as long for a single output
+            return (x * weight.mT).sum(-1, keepdim=True) + self.bias
+        return torch.baddbmm(self.bias, x, weight)
 
     def extra_repr(self):
         return f"{self.weight.shape[0]} seeds, {self.weight.shape[1]} -> {self.weight.shape[2]}"
