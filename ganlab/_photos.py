@@ -15,7 +15,7 @@ ENDINGS = {".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".
            ".tga", ".jp2", ".avif", ".heic", ".heif"}  # fmt: skip
 # What PIL's readers raise on a damaged file; more than one would wish.
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, AttributeError,
-          NotImplementedError, struct.error, zlib.error)  # fmt: skip
+          RuntimeError, struct.error, zlib.error)  # fmt: skip
 
 
 class Unreadable(Exception):
@@ -69,7 +69,9 @@ def photo(path, resolution, channels):
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             small = min(image.size) < resolution
-            image.draft(None, (2 * resolution, 2 * resolution))  # a JPEG can be read at 1/2, 1/4 or 1/8 of its size
+            image.draft(
+                None, (4 * resolution, 4 * resolution)
+            )  # a JPEG read at 1/2, 1/4 or 1/8 of its size, but no less
             upright = _flat(ImageOps.exif_transpose(image), channels)
             square = ImageOps.fit(upright, (resolution, resolution), Image.Resampling.LANCZOS)
     except Image.DecompressionBombError:

@@ -166,7 +166,10 @@ def folder(path, resolution, channels=3, most=None):
         try:
             image, enlarged = _photos.photo(file, resolution, channels)
         except _photos.Unreadable as error:
-            broken.append(f"{file.relative_to(path).as_posix()} ({error})")
+            name = (
+                file.relative_to(path).as_posix().encode("utf-8", "backslashreplace").decode()
+            )  # printable everywhere
+            broken.append(f"{name} ({error})")
             continue
         images[n] = _floats(image)
         n, small = n + 1, small + enlarged
