@@ -362,7 +362,7 @@ def test_alpha_follows_the_steps_of_the_run():
     assert [schedule(16 + 8 * k, 8, stable=16, fade=32)[1] for k in range(6)] == [a for a, _, _ in seen]
     assert run.sample(3).shape == (3, 1, 8, 8)
     assert grow(run.G, 16).stage == 3  # also a network that has a run's random numbers
-    assert grow(run.ema, 16).fade.rng is None
+    assert grow(run.ema, 16).fade.rng is None  # the next run gives its own
 
 
 def test_a_run_resumed_in_the_middle_of_a_fade_is_the_unbroken_one(tmp_path):

@@ -242,5 +242,4 @@ class PixelNorm(nn.Module):
     """
 
     def forward(self, x):
-        wide = x.float() if x.dtype == torch.bfloat16 else x
-        return x * (wide.square().mean(1, keepdim=True) + 1e-8).rsqrt().to(x.dtype)
+        return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt().to(x.dtype)  # autocast on a GPU widens rsqrt

@@ -11,7 +11,7 @@ import copy
 from torch import nn
 
 from ganlab.checks import InputError, whole
-from ganlab.neural.minibatch import MinibatchStdDev, give_rng
+from ganlab.neural.minibatch import MinibatchStdDev
 from ganlab.neural.models._growth import (
     LAST,
     EqualConv,
@@ -235,7 +235,6 @@ def grow(net, resolution=None, steps=None, seed=0):
     if net.fade is not None and net.fade.alpha < 1:
         raise InputError(f"the last fade is at alpha = {net.fade.alpha:.3g}: train on until it is 1, or fade.set(1)")
     large, weight = copy.deepcopy(net), net.rgb.weight
-    give_rng(large, None)  # the next run gives its own
     large.low, large.fade = large.rgb, Fade(steps)
     large.add(seeded(seed))
     return large.to(weight.device, weight.dtype)
