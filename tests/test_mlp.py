@@ -32,12 +32,13 @@ def test_orthogonal_and_normal_weights_are_what_they_say():
     assert not layer.bias.any()
 
 
+@pytest.mark.parametrize("outputs", [1, 2])  # one output has a product of its own
 @pytest.mark.parametrize("keywords", [{"activation": name} for name in ACTIVATIONS] + [{"norm": "batch"}], ids=str)
-def test_a_stack_computes_what_its_members_compute(keywords):
+def test_a_stack_computes_what_its_members_compute(keywords, outputs):
     seeds, x = (3, 1, 4), torch.randn(3, 7, 2, generator=torch.Generator().manual_seed(0))
-    together = mlp(2, 2, (6, 5), seed=seeds, **keywords)
+    together = mlp(2, outputs, (6, 5), seed=seeds, **keywords)
     for k, seed in enumerate(seeds):
-        alone = mlp(2, 2, (6, 5), seed=seed, **keywords)
+        alone = mlp(2, outputs, (6, 5), seed=seed, **keywords)
         torch.testing.assert_close(together(x)[k], alone(x[k]))
         torch.testing.assert_close(unstack(together, k)(x[k]), alone(x[k]))
 

@@ -136,6 +136,24 @@ def test_a_run_repeats_itself_and_leaves_the_global_generator_alone():
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+def careless(D, real, fake, rng):
+    """A student's penalty at points drawn from torch's global generator."""
+    x = (real + torch.rand_like(real)).requires_grad_()
+    return torch.autograd.grad(D(x).sum(), x, create_graph=True)[0].square().sum(1).mean()
+
+
+def test_even_draws_from_the_global_generator_repeat_themselves_and_leave_it_alone():
+    state, recipe = torch.random.get_rng_state(), Recipe(steps=3, batch=16, penalties={careless: 1.0})
+    first, second = ([record.row() for record in train(small(recipe=recipe))] for _ in range(2))
+    assert first == second
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_the_discriminator_pays_for_a_game_term_without_any_penalty():
+    (record,) = train(small(recipe=Recipe(steps=1, batch=16, game_terms={"consensus": 10.0})))
+    assert record.row()["penalty"] > 1e-3
+
+
 def test_other_seeds_draw_other_batches():
     rows = [[record.row()["d_gain"] for record in train(small(seed=0, recipe=Recipe(steps=2, batch=16)))]]
     run = small(seed=0, recipe=Recipe(steps=2, batch=16))
