@@ -24,7 +24,7 @@ FACTORS = (
     Factor("rotation", "radians, anticlockwise", (-np.pi, np.pi), (-0.35, 0.35), 0.0),
     Factor("width", "times the font's width", (0.5, 1.5), (0.75, 1.2), 1.0),
     Factor("slant", "shear, to the right of upright", (-0.6, 0.6), (-0.3, 0.3), 0.0),
-    Factor("thickness", "of a stem, in capital heights", (0.06, 0.24), (0.09, 0.2), round(STEM / CAP, 3)),
+    Factor("thickness", "of strokes, in capital heights", (0.06, 0.24), (0.09, 0.2), round(STEM / CAP, 3)),
     Factor("x", "middle, in half pictures, right", (-0.5, 0.5), (-0.12, 0.12), 0.0),
     Factor("y", "middle, in half pictures, up", (-0.5, 0.5), (-0.12, 0.12), 0.0),
 )
@@ -73,8 +73,10 @@ def draw(f, x, y, pixel):
     u = (cos * right + sin * up) / EM
     u = (u - f["slant"] * v) / f["width"]
     away = lookup(xp, placed(xp, table(), device), f["character"], u, v)
-    # Stretched with the width, a distance is off by a factor; its mean over directions is the best single one.
-    return cover((away * f["width"] ** 0.5 - (f["thickness"] * CAP - STEM) / 2) * EM, pixel)[:, None]
+    # Stretched with the width, a distance is off by a factor; its mean over directions is the best single one. Strokes
+    # are as thick as they should be after that, so that width and thickness are two factors and not one.
+    mean = f["width"] ** 0.5
+    return cover((away * mean - (f["thickness"] * CAP - STEM * mean) / 2) * EM, pixel)[:, None]
 
 
 def lookup(xp, distances, character, u, v):
@@ -104,7 +106,8 @@ def glyphs(n, rng, resolution=32, like=None, **factors):
     - rotation: -0.35 to 0.35 (-3.14159 to 3.14159), radians anticlockwise
     - width: 0.75 to 1.2 (0.5 to 1.5), times the font's
     - slant: -0.3 to 0.3 (-0.6 to 0.6), shear
-    - thickness: 0.09 to 0.2 (0.06 to 0.24), of a stem, in capital heights; the font's is 0.135
+    - thickness: 0.09 to 0.2 (0.06 to 0.24), of strokes, in capital heights (the font's is 0.135): stems times
+      the root of width, bars divided by it
     - x: -0.12 to 0.12 (-0.5 to 0.5) and y: -0.12 to 0.12 (-0.5 to 0.5), the middle, in half pictures
 
     Some factors imitate each other, and no method can tell them apart there: a 6 turned by pi is nearly a 9, an

@@ -29,6 +29,7 @@ from ganlab.drawings import (
 )
 
 TABLES = {"glyphs": _glyphs.FACTORS, "faces": _faces.FACTORS, "scenes": _scenes.FACTORS[:5]}
+STEM_OF_T_BAR = 170 / 2048  # in ems
 DRAWERS = {"glyphs": draw_glyphs, "faces": draw_faces, "scenes": draw_scenes, "stacked digits": draw_stacked_digits}
 
 
@@ -85,15 +86,21 @@ MOVED = [{"rotation": 0.5}, {"rotation": -2.5}, {"width": 0.7}, {"slant": 0.4}, 
 
 @pytest.mark.parametrize("moved", MOVED)
 def test_a_glyph_is_moved_as_its_factors_say(moved):
-    ours = inked(draw_glyphs({"character": "R", "thickness": _glyphs.STEM / _glyphs.CAP, **moved}, 32)[0, 0])
+    stem = _glyphs.STEM / _glyphs.CAP * moved.get("width", 1.0) ** 0.5
+    ours = inked(draw_glyphs({"character": "R", "thickness": stem, **moved}, 32)[0, 0])
     assert abs(ours - by_matplotlib("R", 32, **moved)).mean() < 0.003
 
 
-def test_thickness_is_the_width_of_a_stem_in_capital_heights():
-    cap = _glyphs.CAP * _glyphs.EM
-    for thickness in (0.07, 0.135, 0.2):
-        middle = inked(draw_glyphs({"character": "I", "thickness": thickness}, 256)[0, 0, 118:138])
-        assert middle.sum(axis=1) * 2 / 256 == pytest.approx(thickness * cap, abs=0.002)
+@pytest.mark.parametrize("width", [0.6, 1.0, 1.4])
+@pytest.mark.parametrize("thickness", [0.07, 0.135, 0.2])
+def test_thickness_is_that_of_the_strokes_in_capital_heights(thickness, width):
+    """Stems come out thicker by the root of the width, and bars thinner by it, so the strokes' mean stays."""
+    cap, root = _glyphs.CAP * _glyphs.EM, width**0.5
+    stem, bar = inked(draw_glyphs({"character": "IT", "thickness": thickness, "width": width}, 256)[:, 0])
+    assert stem[118:138].sum(axis=1) * 2 / 256 == pytest.approx(thickness * cap * root, abs=0.003)
+    thin = STEM_OF_T_BAR - _glyphs.STEM  # the font's bars are thinner than its stems
+    column = bar[:, 128 + int(30 * width)]  # right of the stem
+    assert column.sum() * 2 / 256 == pytest.approx((thickness * cap / root) + thin * _glyphs.EM, abs=0.003)
 
 
 def test_no_two_glyphs_are_alike():

@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parents[2] / "ganlab" / "_data"
 FONTS = Path(get_data_path()) / "fonts" / "ttf"
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 EM = 2048  # font units; every point of the font is a whole number of them
-TOLERANCE = 2  # units: half a pixel of a picture of 768 pixels
+TOLERANCE = 0.5  # units: a fifth of a pixel at 1024 pixels
 
 
 def polygons(character):
