@@ -419,7 +419,7 @@ def test_the_folders_of_torchvision_and_the_names_of_kaggle_are_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changed", [{"labels": PAIR["labels"][:5]}, {"images": PAIR["images"][0]}, {"labels": PAIR["images"]}]
+    "changed", [{"labels": PAIR["labels"][:5]}, {"images": PAIR["images"][:, 0]}, {"labels": PAIR["images"]}]
 )
 def test_files_that_do_not_fit_together_are_refused(tmp_path, changed):
     put(tmp_path, **changed)
@@ -747,10 +747,11 @@ def test_the_order_is_that_of_the_paths_and_hidden_files_are_left_alone(tmp_path
 
 
 def test_a_small_picture_is_enlarged_and_said_so(tmp_path):
-    Image.fromarray(colour(3, 5, 70)).save(tmp_path / "x.png")
+    for shape in ((3, 5), (12, 40), (16, 16), (17, 40)):
+        Image.fromarray(colour(*shape, 70)).save(tmp_path / f"{shape}.png")
     p = folder(tmp_path, 16)
     assert (back(p) == 70).all()
-    assert p.notes == ("1 smaller than 16 pixels, enlarged",)
+    assert p.notes == ("2 smaller than 16 pixels, enlarged",)
 
 
 def test_most_takes_files_from_all_over_the_folder(tmp_path):
@@ -800,6 +801,16 @@ def test_a_folder_is_read_without_tqdm(tmp_path, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     folder(tmp_path, 8)
     assert capfd.readouterr() == ("", "")  # no bar where nobody looks
+
+
+def test_the_bar_is_for_terminals_and_for_those_who_wait(tmp_path, monkeypatch):
+    tqdm = pytest.importorskip("tqdm")
+    asked = {}
+    monkeypatch.setattr(tqdm, "tqdm", lambda files, **words: asked.update(words) or files)
+    Image.fromarray(colour(8, 8, 9)).save(tmp_path / "x.png")
+    folder(tmp_path, 8)
+    assert asked["disable"] is None  # tqdm's word for: only in a terminal
+    assert asked["delay"] >= 1
 
 
 def test_no_picture_is_lost_to_our_own_mistakes(tmp_path, monkeypatch):
