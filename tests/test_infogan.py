@@ -27,6 +27,7 @@ from ganlab.neural.models.infogan import (  # noqa: E402
     generator,
     information,
     information_bound,
+    information_bounds,
     log_likelihoods,
     matching_error,
 )
@@ -193,6 +194,20 @@ def test_a_q_that_knows_nothing_of_a_uniform_code_has_a_negative_bound():
     assert information_bound(codes, q, c).item() == pytest.approx(
         math.log(2) - math.log(2 * math.pi * math.e / 3) / 2, abs=2e-3
     )
+
+
+def test_the_bound_is_the_sum_over_codes_and_continuous_ones_can_weigh_less():
+    q, c = noise(8, ALL.outputs), ALL.sample(8, Draws(0))
+    bounds = information_bounds(ALL, q, c)
+    torch.testing.assert_close(bounds, log_likelihoods(ALL, q, c).mean(0) + torch.tensor(ALL.entropies))
+    torch.testing.assert_close(information_bound(ALL, q, c), bounds.sum())
+    G, D = generator(ALL, 8, width=2, noise=3), discriminator(ALL, 8, width=2)
+    z = noise(16, G.latent)
+    bounds = information_bounds(ALL, D.read(G(z)), ALL.split(z)[0])
+    term = information(G, D, None, None, z, continuous=0.1)
+    torch.testing.assert_close(term, -bounds[:2].sum() - 0.1 * bounds[2:].sum())
+    with pytest.raises(InputError, match="continuous"):
+        information(G, D, None, None, z, continuous=-1)
 
 
 def test_even_absurd_outputs_have_finite_gradients():

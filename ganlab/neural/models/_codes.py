@@ -137,31 +137,29 @@ def log_likelihoods(codes, q_output, c):
     return torch.cat([*rows, -gap.square() / 2 - log_sd - math.log(2 * math.pi) / 2], 1)
 
 
+def information_bounds(codes, q_output, c):
+    """Return ``E ln Q(c_i | x) + H(c_i)`` of each code, shape (L,): lower bounds on what x says about it, in nats.
+
+    Arguments and errors are those of `log_likelihoods`: ``c`` was drawn from its prior and ``x`` from G given ``c``, so
+    no sample of the posterior is needed. The bound of a categorical code cannot pass ``H(c_i)``; that of another grows
+    with the sharpness of Q, for the information is infinite where x determines the code.
+
+    Examples
+    --------
+    >>> information_bounds(Codes((2,), 1), torch.zeros(1, 4), torch.tensor([[0.0, 1.0, 0.0]]))
+    tensor([ 0.0000, -0.2258])
+    """
+    rows = log_likelihoods(codes, q_output, c)
+    return rows.mean(0) + rows.new_tensor(codes.entropies)
+
+
 def information_bound(codes, q_output, c):
-    """Return ``L_I = E ln Q(c | x) + H(c)``, a lower bound on the information that x holds about c, in nats.
-
-    For categorical codes it cannot pass ``H(c)``.
-
-    Parameters
-    ----------
-    codes, q_output, c
-        As for `log_likelihoods`: ``c`` was drawn from its prior, ``x`` from G given ``c``, so no sample of the
-        posterior is needed.
-
-    Returns
-    -------
-    tensor
-        Scalar.
-
-    Raises
-    ------
-    InputError
-        If a shape does not fit.
+    """Return ``L_I = E ln Q(c | x) + H(c)``, the sum of `information_bounds`: codes are independent, and so is Q.
 
     Examples
     --------
     >>> sure = torch.tensor([[0.0, 50.0]])
-    >>> float(information_bound(Codes((2,), 0), sure, torch.tensor([[0.0, 1.0]])))  # all of H(c) = ln 2
-    0.6931471824645996
+    >>> information_bound(Codes((2,), 0), sure, torch.tensor([[0.0, 1.0]]))  # all of H(c) = ln 2
+    tensor(0.6931)
     """
-    return log_likelihoods(codes, q_output, c).sum(1).mean() + codes.entropy
+    return information_bounds(codes, q_output, c).sum()

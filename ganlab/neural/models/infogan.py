@@ -2,6 +2,7 @@
 
 The game is ``min_{G,Q} max_D V(D, G) - lambda L_I(G, Q)``: a head Q beside D's score guesses the codes, and both G and
 Q raise the bound `information_bound`. That is all that differs from a plain GAN, and it is one term, `information`.
+The paper's training: Adam with lr 2e-4 for D, 1e-3 for G, and beta1 = 0.5.
 """
 
 from itertools import pairwise
@@ -10,14 +11,14 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from ganlab.checks import InputError, choose, whole
+from ganlab.checks import InputError, choose, number, whole
 from ganlab.neural.minibatch import BatchNorm
 from ganlab.neural.models._channels import exact_bound, exact_information, matching_error
-from ganlab.neural.models._codes import Codes, information_bound, log_likelihoods
+from ganlab.neural.models._codes import Codes, information_bound, information_bounds, log_likelihoods
 from ganlab.neural.models._images import ImageBatchNorm, Scores, drawn, normal, seeded
 
 __all__ = ["CodedGenerator", "Codes", "Reader", "discriminator", "exact_bound", "exact_information", "generator",
-           "information", "information_bound", "log_likelihoods", "matching_error"]  # fmt: skip
+           "information", "information_bound", "information_bounds", "log_likelihoods", "matching_error"]  # fmt: skip
 
 INIT = normal(0.02)
 
@@ -80,8 +81,8 @@ class Reader(nn.Module):
         return self.q(functional_call(self.trunk, fixed, (x,)))
 
 
-def information(G, D, objective, real, z, trunk=True):
-    """Return ``-L_I(G, Q)``, which joins both players' losses with weight lambda (the paper's is 1 on MNIST).
+def information(G, D, objective, real, z, trunk=True, continuous=1.0):
+    """Return ``-L_I(G, Q)``, which joins both players' losses with weight lambda.
 
     It has the arguments of a game term (`ganlab.neural.game_terms`). In D's turn it moves Q's head and the trunk, in
     G's turn G; D's score head it never moves. The authors' code does the same.
@@ -95,6 +96,9 @@ def information(G, D, objective, real, z, trunk=True):
     z : tensor of shape (B, latent)
     trunk : bool
         Whether the trunk, which D and Q share, learns from it too; if not, Q's head alone does in D's turn.
+    continuous : float
+        Weight of the bounds of uniform and Gaussian codes, which no entropy limits, beside those of categorical ones.
+        The paper has lambda = 1 for the latter and says that the former need less.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def information(G, D, objective, real, z, trunk=True):
     Raises
     ------
     InputError
-        If G has no codes or D no Q.
+        If G has no codes or D no Q, or `continuous` is negative.
 
     Examples
     --------
@@ -116,7 +120,10 @@ def information(G, D, objective, real, z, trunk=True):
     """
     if not hasattr(G, "codes") or not hasattr(D, "read"):
         raise InputError("information needs a G with codes and a D with a Q: those of ganlab.neural.models.infogan")
-    return -information_bound(G.codes, D.read(G(z), trunk), G.codes.split(z)[0])
+    number("continuous", continuous, 0)
+    bounds = information_bounds(G.codes, D.read(G(z), trunk), G.codes.split(z)[0])
+    discrete = len(G.codes.categorical)
+    return -(bounds[:discrete].sum() + continuous * bounds[discrete:].sum())
 
 
 def generator(codes, resolution=28, channels=1, noise=62, width=64, norm="batch", seed=0):
