@@ -114,7 +114,7 @@ def _wrong_values(a):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pictures:
-    """Square pictures, with labels if they have them. ``torch.as_tensor(p.images)`` is the `data` of a training run.
+    """Square pictures, with labels if they have them. They are the `data` of a training run as they are.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class Pictures:
         """
         if whole("n", n) > len(self):
             raise InputError(f"n must be at most {len(self)}, as many as there are pictures in {self.name!r}, got {n}; "
-                             "for training take all of them, torch.as_tensor(p.images)")  # fmt: skip
+                             "a training run takes the whole set as its data")  # fmt: skip
         return self.images[generator(rng).choice(len(self), n, replace=False)]
 
     def resized(self, resolution, how="area"):

@@ -11,8 +11,10 @@ __all__ = ["as_tensor", "share_of_batch", "try_out"]
 
 
 def as_tensor(data, points):
-    """The data as one tensor of finite floats."""
-    if hasattr(data, "sample"):
+    """The data as one tensor of finite floats: a law is sampled, a set of pictures is taken as it is."""
+    if hasattr(data, "images"):
+        data = data.images
+    elif hasattr(data, "sample"):
         data = data.sample(whole("points", points), np.random.default_rng(0))
     try:
         data = torch.as_tensor(data)

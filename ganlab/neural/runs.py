@@ -47,8 +47,8 @@ class Run:
     G, D : nn.Module
         Generator (noise of shape (B, latent) to samples) and critic (samples to one score each, no sigmoid); both
         stacks of S networks (`ganlab.neural.models.mlp`) if `seed` is a sequence.
-    data : tensor (N, ...) or a data set of `ganlab.data`
-        A data set is sampled `points` times, the same points for every seed.
+    data : tensor (N, ...), a law of `ganlab.data`, or a set of `ganlab.pictures` or `ganlab.drawings`
+        A law is sampled `points` times, the same points for every seed.
     recipe : Recipe
     seed : int or sequence of int
         Of batches and noise.
