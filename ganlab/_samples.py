@@ -4,7 +4,7 @@ import numpy as np
 
 from ganlab.checks import InputError, numbers
 
-__all__ = ["MOST_PAIRS", "distances", "generator", "pair", "points", "powers", "weights"]
+__all__ = ["MOST_PAIRS", "check_pairs", "distances", "generator", "pair", "points", "powers", "weights"]
 
 MOST_PAIRS = 2**26  # distances held at once: half a gigabyte
 
@@ -76,14 +76,19 @@ def pair(x, y, names=("x", "y"), least=1):
     return x, points(names[1], y, dim=x.shape[1], least=least)
 
 
+def check_pairs(x, y, what="distances", instead="sliced_wasserstein"):
+    """Refuse two sets whose table of all pairs would not fit."""
+    if len(x) * len(y) > MOST_PAIRS:
+        size = len(x) * len(y) / 2**27
+        raise InputError(f"{len(x)} times {len(y)} {what} would take {size:.1f} GiB; take at most "
+                         f"{int(MOST_PAIRS**0.5)} samples a side, or use {instead}")  # fmt: skip
+
+
 def distances(x, y):
     """All distances, (n, m)."""
     from scipy.spatial.distance import cdist
 
-    if len(x) * len(y) > MOST_PAIRS:
-        size = len(x) * len(y) / 2**27
-        raise InputError(f"{len(x)} times {len(y)} distances would take {size:.1f} GiB; take at most "
-                         f"{int(MOST_PAIRS**0.5)} samples a side, or use sliced_wasserstein")  # fmt: skip
+    check_pairs(x, y)
     return cdist(x, y)
 
 

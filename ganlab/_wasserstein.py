@@ -6,7 +6,7 @@ from ganlab._plan import plan_of_costs
 from ganlab._samples import generator, pair, powers, weights
 from ganlab.checks import InputError, number, numbers, whole
 
-__all__ = ["gaussian_w2", "quadratic_cost", "sliced_wasserstein", "wasserstein"]
+__all__ = ["gaussian_w2", "quadratic_cost", "sliced_wasserstein", "spectrum", "wasserstein"]
 
 
 def _line(x, y, p):
@@ -192,10 +192,16 @@ def gaussian_w2(mean_p, cov_p, mean_q, cov_q):
 
 def _root(name, cov, dim):
     """The symmetric root of a covariance."""
+    values, vectors = spectrum(name, cov, dim)
+    return (vectors * np.sqrt(values)) @ vectors.T
+
+
+def spectrum(name, cov, dim):
+    """Eigenvalues, none negative, and eigenvectors of a covariance, which is checked."""
     cov = np.atleast_2d(numbers(name, cov)).astype(float)
     if cov.shape != (dim, dim) or not np.allclose(cov, cov.T, rtol=1e-8, atol=1e-12 * np.abs(cov).max()):
         raise InputError(f"{name} must be a symmetric ({dim}, {dim}) matrix, got shape {cov.shape}")
     values, vectors = np.linalg.eigh(cov)
     if values[0] < -1e-10 * max(values[-1], 0):
         raise InputError(f"{name} must have no negative eigenvalue, got {values[0]:.3g}")
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    return np.maximum(values, 0), vectors

@@ -6,6 +6,7 @@ and refuse more than 2^26.
 
 import numpy as np
 
+from ganlab._kernels import mmd_of_kernels
 from ganlab._neighbours import Memorisation, density_coverage, memorisation, precision_recall
 from ganlab._samples import distances, generator, pair
 from ganlab._wasserstein import sliced_wasserstein, wasserstein
@@ -56,10 +57,7 @@ def mmd(x, y, bandwidth="median", unbiased=True):
     bandwidth = number("bandwidth", bandwidth, 0, open_low=True)
     with np.errstate(over="ignore"):  # too far for floats: the kernel is 0, and that is right
         xx, yy, xy = (np.exp(-((table / bandwidth) ** 2) / 2) for table in tables)
-    if not unbiased:
-        return float(xx.mean() + yy.mean() - 2 * xy.mean())
-    within = ((k.sum() - len(k)) / (len(k) * (len(k) - 1)) for k in (xx, yy))
-    return float(sum(within) - 2 * xy.mean())
+    return mmd_of_kernels(xx, yy, xy, unbiased)
 
 
 def _median_distance(x, y):
