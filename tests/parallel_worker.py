@@ -12,6 +12,7 @@ from ganlab.neural import parallel
 from ganlab.neural._weights import Weights
 from ganlab.neural.game_terms import GAME_TERMS
 from ganlab.neural.minibatch import MinibatchDiscrimination, MinibatchStdDev
+from ganlab.neural.models import baseline, dcgan, infogan, progan
 from ganlab.neural.models.mlp import mlp
 from ganlab.neural.penalties import PENALTIES, dragan, spectral_normalise
 from ganlab.neural.recipes import Recipe
@@ -47,11 +48,25 @@ def build(dtype=torch.float64, D=critic, seed=0, data=None, batch_norm=None, **r
     """A small run of the given kind; the same on every rank."""
     if data == "images":
         G, D, data = images()
+    elif data is not None:
+        G, D = PAPERS[data]()
+        data = torch.randn(64, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=dtype)
     else:
         G = mlp(2, 2, hidden=(16, 16), activation="tanh", norm=batch_norm, seed=[1, 3] if seed else 1)
         D, data = D(), ring(sd=0.2)
     recipe = {"steps": STEPS, "batch": BATCH, "lr": 1e-2, "optimizer": "adam", **recipe}
     return Run(G.to(dtype), D.to(dtype), data, Recipe(**recipe), seed=seed, device="cpu", points=500)
+
+
+CODES = infogan.Codes((3,), 1)
+# The generator and discriminator of each paper, for pictures of 8 by 8 numbers; ProGAN's last blocks are fading in.
+PAPERS = {
+    "dcgan": lambda: (dcgan.generator(8, 1, 5, 4), dcgan.discriminator(8, 1, 4, seed=1)),
+    "infogan": lambda: (infogan.generator(CODES, 8, noise=3, width=2), infogan.discriminator(CODES, 8, width=2)),
+    "progan": lambda: (progan.grow(progan.generator(4, 1, 5, 4), steps=5),
+                       progan.grow(progan.discriminator(4, 1, 4, seed=1), steps=5)),
+    "baseline": lambda: (baseline.generator(8, 1, 5, 4), baseline.discriminator(8, 1, 4, seed=1)),
+}  # fmt: skip
 
 
 def dropout():
@@ -80,6 +95,10 @@ CASES = {
     "two seeds": {"seed": [0, 5], "D": partial(critic, seed=[2, 4]), "penalties": {"wgan_gp": 1.0}},
     "two seeds, consensus": {"seed": [0, 5], "D": partial(critic, seed=[2, 4]), "game_terms": {"consensus": 0.1}},
     "images, channels last": {"data": "images", "channels_last": True, "penalties": {"r1": 1.0}},
+    "DCGAN": {"data": "dcgan", "latent": 5},
+    "InfoGAN": {"data": "infogan", "latent": 5, "game_terms": {infogan.information: 1.0}},
+    "ProGAN": {"data": "progan", "latent": 5, "objective": "wasserstein", "penalties": {"wgan_gp": 10.0, "drift": 0.1}},
+    "baseline": {"data": "baseline", "latent": 5, "objective": "rpgan", "penalties": {"r1": 1.0, "r2": 1.0}},
     "batch normalisation": {"batch_norm": "batch"},
     "minibatch deviation": {"D": lambda: watchful(MinibatchStdDev(), 1), "penalties": {"r1": 0.1}},
     "minibatch discrimination": {"D": lambda: watchful(MinibatchDiscrimination(8, 3, 2, generator=torch.Generator()

@@ -17,7 +17,6 @@ from torch.nn import functional as F  # noqa: E402
 from ganlab.checks import InputError  # noqa: E402
 from ganlab.neural import runs  # noqa: E402
 from ganlab.neural.draws import Draws  # noqa: E402
-from ganlab.neural.game_terms import GAME_TERMS  # noqa: E402
 from ganlab.neural.models.infogan import (  # noqa: E402
     CodedGenerator,
     Codes,
@@ -34,7 +33,7 @@ from ganlab.neural.models.infogan import (  # noqa: E402
     matching_error,
 )
 from ganlab.neural.penalties import PENALTIES  # noqa: E402
-from ganlab.neural.recipes import PLAYERS, Recipe  # noqa: E402
+from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
 
 torch.set_num_threads(1)
@@ -308,16 +307,14 @@ def test_the_gradient_to_g_is_the_pathwise_one():
 
 
 @pytest.mark.parametrize("term", [information, information_seen])
-def test_a_step_of_the_loop_is_the_step_of_the_paper(monkeypatch, term):
+def test_a_step_of_the_loop_is_the_step_of_the_paper(term):
     """min_{G,Q} max_D V - lambda L_I, with the loop as it is and the information as a game term."""
-    monkeypatch.setitem(GAME_TERMS, "information", term)
-    monkeypatch.setitem(PLAYERS, "information", ("D", "G"))
     codes, weight, rate = Codes((3,), 1), 0.7, 0.1
     G, D = generator(codes, 8, noise=2, width=2, seed=1), discriminator(codes, 8, width=2, norm=None, seed=2)
     for p in (*G.parameters(), *D.parameters()):
         p.data += 0.1 * noise(*p.shape, seed=p.numel())
     recipe = Recipe(steps=1, batch=8, latent=G.latent, optimizer="sgd", lr=rate, ema=0.0,
-                    game_terms={"information": weight}, penalties={lambda D, *_: 0 * D(noise(5, 1, 8, 8)).mean(): 1.0},
+                    game_terms={term: weight}, penalties={lambda D, *_: 0 * D(noise(5, 1, 8, 8)).mean(): 1.0},
                     )  # fmt: skip
     g, d = copy.deepcopy(G), copy.deepcopy(D)
     run = runs.Run(G, D, noise(40, 1, 8, 8), recipe, seed=3, device="cpu")
@@ -353,13 +350,11 @@ def test_what_d_saw_is_read_once_and_never_copied():
 
 @pytest.mark.parametrize(("precision", "channels_last"), [("float32", False), ("bf16", True)])
 @pytest.mark.parametrize("term", [information, information_seen])
-def test_information_is_learned_on_pictures_that_have_it(monkeypatch, precision, channels_last, term):
-    monkeypatch.setitem(GAME_TERMS, "information", term)
-    monkeypatch.setitem(PLAYERS, "information", ("D", "G"))
+def test_information_is_learned_on_pictures_that_have_it(precision, channels_last, term):
     codes = Codes((2,), 0)
     G, D = generator(codes, 8, noise=4, width=4, seed=0), discriminator(codes, 8, width=4, seed=1)
     data = torch.cat([torch.ones(64, 1, 8, 8), -torch.ones(64, 1, 8, 8)]) * 0.8
-    recipe = Recipe(steps=150, batch=32, latent=G.latent, lr=4e-3, game_terms={"information": 1.0},
+    recipe = Recipe(steps=150, batch=32, latent=G.latent, lr=4e-3, game_terms={term: 1.0},
                     precision=precision, channels_last=channels_last)  # fmt: skip
     run = runs.Run(G, D, data, recipe, device="cpu")
     z = noise(256, G.latent)

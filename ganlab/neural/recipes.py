@@ -28,7 +28,8 @@ class Recipe:
     objective : str, Objective or Relativistic
     penalties : mapping from name (of `ganlab.neural.penalties.PENALTIES`) or function to its weight
         Added to the discriminator's loss.
-    game_terms : mapping from name (of `ganlab.neural.game_terms.GAME_TERMS`) to its weight
+    game_terms : mapping from name (of `ganlab.neural.game_terms.GAME_TERMS`) or function to its weight
+        A function joins the losses of both players.
     clip : float, optional
         Clamp every weight of D to [-clip, clip] after each of its steps (WGAN).
     steps, batch : int
@@ -76,7 +77,7 @@ class Recipe:
 
     objective: str | Objective | Relativistic = "nonsaturating"
     penalties: Mapping[str | Callable, float] = field(default_factory=dict)
-    game_terms: Mapping[str, float] = field(default_factory=dict)
+    game_terms: Mapping[str | Callable, float] = field(default_factory=dict)
     clip: float | None = None
     steps: int = 2000
     batch: int = 128

@@ -20,6 +20,7 @@ from ganlab.neural.devices import find_device, keep_memory
 from ganlab.neural.draws import Draws
 from ganlab.neural.game_terms import GAME_TERMS
 from ganlab.neural.minibatch import give_rng, pack
+from ganlab.neural.models._images import Scores
 from ganlab.neural.models.mlp import Maxout, StackedLinear
 from ganlab.neural.penalties import PENALTIES, clip_weights, warn_if_batch_norm
 from ganlab.neural.recipes import PLAYERS, SCHEDULES, Recipe
@@ -31,7 +32,8 @@ __all__ = ["DivergedError", "Run"]
 
 # Layers, and the container, whose answer to a sample depends on nothing else: not on the batch, not on chance.
 SAMPLE_BY_SAMPLE = {nn.Sequential, nn.Linear, StackedLinear, nn.Identity, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Softplus,
-                    nn.SiLU, nn.ELU, Maxout}  # fmt: skip
+                    nn.SiLU, nn.ELU, Maxout, nn.Conv2d, nn.ConvTranspose2d, nn.Flatten, nn.Unflatten,
+                    Scores}  # fmt: skip
 
 
 class DivergedError(ArithmeticError):
@@ -103,7 +105,7 @@ class Run:
         if recipe.penalties:
             warn_if_batch_norm(self.D)
         self.one_pass = _is_plain(self.D)
-        named = all(isinstance(choice, str) for choice in (recipe.objective, *recipe.penalties))
+        named = all(isinstance(choice, str) for choice in (recipe.objective, *recipe.penalties, *recipe.game_terms))
         self.ours = named and self.one_pass and _is_plain(self.G)  # so nobody draws from torch's global generator
         keep_memory()
         self.zero = torch.zeros(len(self.rng.seeds) if self.rng.stacked else (), device=self.device)
@@ -174,8 +176,11 @@ class Run:
 
     def game_terms(self, player, real, z):
         """What `player` pays for the gradients of the whole game."""
-        mine = ((name, weight) for name, weight in self.recipe.game_terms.items() if player in PLAYERS[name])
-        return sum(weight * GAME_TERMS[name](self.G, self.D, self.objective, real, z) for name, weight in mine)
+        mine = (
+            (name, weight) for name, weight in self.recipe.game_terms.items() if player in PLAYERS.get(name, ("D", "G"))
+        )
+        terms = ((name if callable(name) else GAME_TERMS[name], weight) for name, weight in mine)
+        return sum(weight * term(self.G, self.D, self.objective, real, z) for term, weight in terms)
 
     def clip(self):
         """Clamp the critic's weights, if the recipe says so."""
