@@ -301,6 +301,11 @@ def test_a_classifier_tells_far_laws_apart(classifier):
     assert found.low < found.accuracy <= found.high
 
 
+def test_the_odd_sample_is_held_out():
+    x, y = rng().normal(size=(2, 9, 2))
+    assert classifier_test(x, y, rng()).held_out == 10
+
+
 @pytest.mark.parametrize("shift", [0.5, 1.0, 2.0])
 def test_the_plane_reaches_the_best_accuracy_for_shifted_gaussians(shift):
     x, y = rng(1).normal(size=(2, 4000, 2))
