@@ -5,8 +5,12 @@ import torch
 from torch import nn
 
 from ganlab.checks import InputError
+from ganlab.data import ring
 from ganlab.neural._weights import Weights
 from ganlab.neural.models.mlp import StackedLinear, mlp
+from ganlab.neural.recipes import Recipe
+from ganlab.neural.runs import Run
+from ganlab.neural.training import train
 
 
 def images():
@@ -68,3 +72,20 @@ def test_a_weight_that_the_gain_does_not_know_has_slope_0_and_a_frozen_one_has_n
 def test_nothing_to_train_and_two_precisions_are_refused(parts):
     with pytest.raises(InputError, match="weights of a network must be there, and of one dtype, got"):
         Weights(nn.ParameterList(parts), stacked=False)
+
+
+MOVES = {
+    "another dtype": lambda run: run.G.double(),
+    "other parameters": lambda run: run.D.load_state_dict(run.D.state_dict(), assign=True),
+    "another run": lambda run: Run(run.G, run.D, ring(), run.recipe, device="cpu", points=99),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_run_whose_networks_went_elsewhere_says_so_instead_of_training_without_effect(name):
+    run = Run(mlp(2, 2, (8,)), mlp(2, 1, (8,)), ring(), Recipe(steps=5, batch=8), device="cpu", points=99)
+    steps = train(run)
+    next(steps)
+    MOVES[name](run)
+    with pytest.raises((InputError, RuntimeError), match=r"make a new Run|same dtype|dtype"):
+        list(steps)

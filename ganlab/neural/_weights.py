@@ -26,7 +26,7 @@ class Weights(torch.nn.Parameter):
             sizes, back = [p.shape[k] for k in order], sorted(range(p.ndim), key=order.__getitem__)
             p.data = row.view(sizes).permute(back)
         # a permutation that changes nothing takes a microsecond for every tensor and step
-        self.parts, self.lead = parts, lead
+        self.parts, self.places, self.lead = parts, [p.data_ptr() for p in parts], lead
         self.orders = [None if order == sorted(order) else order for order in orders]
         return self
 
@@ -34,8 +34,17 @@ class Weights(torch.nn.Parameter):
         """The gradient of a gain, in a stack of each gain, by all the weights, averaged over all processes.
 
         A weight without a gradient counts as one with 0, on every process alike, so nobody waits for anybody.
+
+        Raises
+        ------
+        InputError
+            If the network has got other memory since: what is learned here would never reach it.
         """
-        slopes = torch.autograd.grad(gain, self.parts, torch.ones_like(gain), materialize_grads=True)
+        slopes = torch.autograd.grad(gain, self.parts, torch.ones_like(gain), allow_unused=True)
+        if [p.data_ptr() for p in self.parts] != self.places or all(g is None for g in slopes):
+            raise InputError("the weights of a network were moved or replaced (.to(), .double(), another Run) after "
+                             "its Run was made, which would train without effect: make a new Run")  # fmt: skip
+        slopes = [torch.zeros_like(p) if g is None else g for p, g in zip(self.parts, slopes, strict=True)]
         return average(torch.cat([_row(g, order, self.lead) for g, order in zip(slopes, self.orders, strict=True)], -1))
 
 

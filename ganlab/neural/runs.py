@@ -176,11 +176,12 @@ class Run:
 
     def game_terms(self, player, real, z):
         """What `player` pays for the gradients of the whole game."""
-        mine = (
-            (name, weight) for name, weight in self.recipe.game_terms.items() if player in PLAYERS.get(name, ("D", "G"))
-        )
-        terms = ((name if callable(name) else GAME_TERMS[name], weight) for name, weight in mine)
-        return sum(weight * term(self.G, self.D, self.objective, real, z) for term, weight in terms)
+        paid = 0
+        for name, weight in self.recipe.game_terms.items():
+            if player in PLAYERS.get(name, ("D", "G")):
+                term = name if callable(name) else GAME_TERMS[name]
+                paid = paid + weight * term(self.G, self.D, self.objective, real, z)
+        return paid
 
     def clip(self):
         """Clamp the critic's weights, if the recipe says so."""

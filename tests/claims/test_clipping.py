@@ -1,7 +1,6 @@
 """The claims of the page on clipping and penalties. Oracles: paths, autograd, closed forms, quadrature, exact plans."""
 
 import itertools
-import json
 import sys
 from functools import cache
 from math import pi, sqrt
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import claims_of, studies_of
 from scipy.integrate import quad, solve_ivp
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
@@ -26,26 +26,12 @@ from torch import nn  # noqa: E402
 from ganlab.neural import penalties  # noqa: E402
 from ganlab.neural.draws import Draws  # noqa: E402
 
-PAGE = "clipping"
+claim = claims_of("clipping")
+stored = studies_of("clipping")
+
 BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "studies"))
 CRITIC_RULES = ("clip 0.01", "clip 0.05", "WGAN-GP, 10", "WGAN-GP, 0.1", "one-sided, 10", "spectral norm")
-
-
-def claim(*ids):
-    """Several marks at once, all of this page."""
-
-    def decorate(test):
-        for name in reversed(ids):
-            test = pytest.mark.claim(name, page=PAGE)(test)
-        return test
-
-    return decorate
-
-
-@cache
-def stored(name):
-    return json.loads((BOOK / "results" / f"clipping-{name}.json").read_text(encoding="utf-8"))["results"]
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -3,7 +3,6 @@
 Oracles: SymPy, SciPy's optimisers and quadrature, singular values, formulas written out here, and runs made again.
 """
 
-import json
 import sys
 from math import comb, exp, pi, sqrt
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
+from proofs import claims_of, studies_of
 from scipy import integrate, optimize, stats
 
 import ganlab as gl
@@ -32,12 +32,11 @@ import craft_ratio  # noqa: E402
 import craft_strength  # noqa: E402
 import craft_table  # noqa: E402
 
+claim = claims_of("craft")
+stored = studies_of("craft")
+
 P_D, P_G, ALPHA, BETA, R = sp.symbols("p_d p_g alpha beta r", positive=True)
 SEEDS = range(10)
-
-
-def claim(name):
-    return pytest.mark.claim(name, page="craft")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -46,11 +45,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def stored(name):
-    """What a study found, as the page reads it."""
-    return json.loads((BOOK / f"results/craft-{name}.json").read_text(encoding="utf-8"))["results"]
 
 
 @pytest.fixture(scope="module")

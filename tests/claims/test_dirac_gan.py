@@ -5,26 +5,18 @@ from math import exp, pi, sqrt
 import numpy as np
 import pytest
 import sympy as sp
+from proofs import claims_of
 from scipy.integrate import quad, solve_ivp
 from scipy.special import i0
 
 import ganlab as gl
 
+claim = claims_of("dirac-gan")
+
 PAGE = "dirac-gan"
 H, STEPS, START = 0.2, 500, (1.0, 1.0)  # the settings of Mescheder et al. 2018
 EIGEN = 0.5j * np.array([-1, 1])
 A0 = np.array([[0.0, -0.5], [0.5, 0.0]])
-
-
-def claim(*ids):
-    """Several marks at once, all of this page."""
-
-    def decorate(test):
-        for name in reversed(ids):
-            test = pytest.mark.claim(name, page=PAGE)(test)
-        return test
-
-    return decorate
 
 
 # ---------------------------------------------------------------- the oracle: fields written by hand, and a bare loop

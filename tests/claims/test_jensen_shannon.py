@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import claims_of
 from scipy import integrate, optimize, special, stats
 from scipy.spatial.distance import jensenshannon
 
@@ -25,15 +26,13 @@ torch = pytest.importorskip("torch", reason="the page trains networks")
 from ganlab.neural._scores import scores  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
 
+claim = claims_of("jensen-shannon")
+
 BOOK = Path(__file__).resolve().parents[2] / "book"
 X = np.linspace(-40, 40, 8_001)
 DX = X[1] - X[0]
 LOG_2 = log(2)
 MOVED = np.array([0.5, 0.0])
-
-
-def claim(name):
-    return pytest.mark.claim(name, page="jensen-shannon")
 
 
 def log_one(m, s):

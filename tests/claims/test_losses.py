@@ -13,6 +13,7 @@ import pytest
 import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import claims_of
 from scipy import optimize, stats
 from scipy.integrate import quad, solve_ivp
 
@@ -30,13 +31,11 @@ from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.runs import Run  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
 
+claim = claims_of("losses")
+
 BOOK = Path(__file__).resolve().parents[2] / "book"
 CODINGS = [(-1, 1, 0), (0, 1, 1), (-1, 1, 1), (0.5, 2, -1)]
 RHO = sp.Symbol("rho", positive=True)
-
-
-def claim(name):
-    return pytest.mark.claim(name, page="losses")
 
 
 def density(mean, sd=1.0):

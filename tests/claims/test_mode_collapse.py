@@ -1,14 +1,13 @@
 """The claims of the mode-collapse page. Oracles: quadrature, SymPy, autograd, finite differences, plain loops."""
 
-import json
 import sys
-from functools import cache
 from math import erf, exp, log, pi, sqrt
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy as sp
+from proofs import claims_of, studies_of
 from scipy.integrate import quad
 from scipy.optimize import minimize, minimize_scalar
 from scipy.spatial import cKDTree
@@ -26,26 +25,12 @@ from ganlab.neural.minibatch import MinibatchDiscrimination  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
 from ganlab.neural.unrolled import look_ahead  # noqa: E402
 
-PAGE = "mode-collapse"
+claim = claims_of("mode-collapse")
+stored = studies_of("mode-collapse")
+
 BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "studies"))
 PEAKS = data.two_peaks()
-
-
-def claim(*ids):
-    """Several marks at once, all of this page."""
-
-    def decorate(test):
-        for name in reversed(ids):
-            test = pytest.mark.claim(name, page=PAGE)(test)
-        return test
-
-    return decorate
-
-
-@cache
-def stored(name):
-    return json.loads((BOOK / "results" / f"mode-collapse-{name}.json").read_text(encoding="utf-8"))["results"]
 
 
 @pytest.fixture(autouse=True, scope="module")

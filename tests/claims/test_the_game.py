@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
+from proofs import claims_of
 from scipy import stats
 from scipy.integrate import quad
 
@@ -19,15 +20,13 @@ import ganlab as gl
 from ganlab.objectives import expressions, is_zero_sum, least_squares, rest_score
 from ganlab.primitives import relu, softplus
 
+claim = claims_of("the-game")
+
 torch = pytest.importorskip("torch", reason="the page trains networks")
 digits = pytest.importorskip("digits", reason="the study needs scikit-learn")
 nn = torch.nn
 STUDY = Path(__file__).resolve().parents[2] / "book" / "studies" / "d_steps.py"
 SATURATING, NONSATURATING = gl.OBJECTIVES["saturating"], gl.OBJECTIVES["nonsaturating"]
-
-
-def claim(name):
-    return pytest.mark.claim(name, page="the-game")
 
 
 def pair(seed=0, noise=2, data=1):

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import sympy as sp
 from lazy_torch import torch
+from proofs import claims_of
 from scipy.integrate import solve_ivp
 from scipy.optimize import fsolve, linprog
 
 import ganlab as gl
 from ganlab.primitives import exp
 from ganlab.theory import constants, curl
+
+claim = claims_of("vector-field")
 
 PAGE = Path(__file__).resolve().parents[2] / "book" / "vector-field.ipynb"
 NAMED = ("saturating", "nonsaturating", "maximum_likelihood", "quadratic", "least_squares", "wasserstein")
@@ -36,17 +39,6 @@ TORCH = {
     "least_squares": (lambda D: -((D - 1) ** 2) / 2, lambda D: -D * D / 2, lambda D: -((D - 1) ** 2) / 2),
     "wasserstein": (lambda D: D, lambda D: -D, lambda D: D),
 }
-
-
-def claim(*ids):
-    """Mark a test with one or more claims of this page."""
-
-    def mark(test):
-        for one in reversed(ids):
-            test = pytest.mark.claim(one, page="vector-field")(test)
-        return test
-
-    return mark
 
 
 def hand_flow(name, p_d, start, T, **options):

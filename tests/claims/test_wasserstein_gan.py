@@ -4,9 +4,7 @@ Oracles: brute force over permutations, SciPy's linear programmes, closed forms,
 written out, and small seeded runs beside the stored studies.
 """
 
-import json
 import sys
-from functools import cache
 from itertools import pairwise, permutations
 from math import erf, exp, log, pi, sqrt
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import claims_of, studies_of
 from scipy.integrate import dblquad
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.spatial.distance import cdist, jensenshannon
@@ -33,22 +32,11 @@ from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.runs import Run  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
 
+claim = claims_of("wasserstein-gan")
+stored = studies_of("wasserstein-gan")
+
 BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "studies"))
-
-
-def claim(*ids):
-    def decorate(test):
-        for name in reversed(ids):
-            test = pytest.mark.claim(name, page="wasserstein-gan")(test)
-        return test
-
-    return decorate
-
-
-@cache
-def stored(name):
-    return json.loads((BOOK / "results" / f"wasserstein-gan-{name}.json").read_text(encoding="utf-8"))["results"]
 
 
 @pytest.fixture(autouse=True, scope="module")
