@@ -14,6 +14,7 @@ import ganlab as gl  # noqa: E402
 from ganlab.checks import InputError  # noqa: E402
 from ganlab.data import ring, two_peaks  # noqa: E402
 from ganlab.neural import training  # noqa: E402
+from ganlab.neural.devices import profile  # noqa: E402
 from ganlab.neural.models.mlp import mlp, unstack  # noqa: E402
 from ganlab.neural.penalties import PENALTIES  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
@@ -370,3 +371,21 @@ def test_layers_that_see_the_batch_get_each_batch_by_itself():
     run = Run(mlp(2, 2, hidden=(8, 8)), mlp(2, 1, hidden=(8, 8), norm="batch"), ring(), Recipe(batch=16), device="cpu",
               points=100)  # fmt: skip
     assert not run.one_pass
+
+
+def test_a_view_changes_what_D_is_shown_and_nothing_else():
+    plain, halved = (Run(mlp(2, 2), mlp(2, 1), ring(), Recipe(steps=1), view=v) for v in (None, lambda x: x / 2))
+    with plain.turn(), halved.turn():
+        (real, z), (shown, same) = plain.batch(), halved.batch()
+    assert torch.equal(shown, real / 2)
+    assert torch.equal(z, same)
+
+
+def test_the_profile_is_that_of_the_environment(monkeypatch):
+    monkeypatch.delenv("GANLAB_PROFILE", raising=False)
+    assert profile() == "class"
+    monkeypatch.setenv("GANLAB_PROFILE", "gpu")
+    assert profile() == "gpu"
+    monkeypatch.setenv("GANLAB_PROFILE", "fast")
+    with pytest.raises(InputError, match=r"GANLAB_PROFILE\) 'fast': choose one of class, gpu"):
+        profile()

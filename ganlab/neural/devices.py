@@ -1,14 +1,43 @@
-"""Where a run computes."""
+"""Where a run computes, and how much."""
 
 import math
+import os
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 
-from ganlab.checks import InputError
+from ganlab.checks import InputError, choose
 
-__all__ = ["find_device", "free_memory", "keep_memory"]
+__all__ = ["PROFILES", "find_device", "free_memory", "keep_memory", "profile"]
+
+PROFILES = {"class": "minutes on two CPU cores", "gpu": "the real thing"}
+
+
+def profile():
+    """Return the profile that the environment variable ``GANLAB_PROFILE`` chooses: "class", or "gpu".
+
+    The pages that train on pictures take their sizes from it: same notebook, same code, more of everything. Without the
+    variable it is "class", on a machine with a GPU, too, so that a page prints what it prints in the book.
+
+    Returns
+    -------
+    str
+        One of `PROFILES`.
+
+    Raises
+    ------
+    InputError
+        If the variable says something else.
+
+    Examples
+    --------
+    >>> profile()
+    'class'
+    """
+    name = os.environ.get("GANLAB_PROFILE") or "class"
+    choose("profile (GANLAB_PROFILE)", name, PROFILES)
+    return name
 
 
 def find_device(device="auto", local_rank=0):

@@ -58,6 +58,8 @@ class Run:
         See `ganlab.neural.devices.find_device`.
     points : int
         How many samples of a data set to keep.
+    view : callable, optional
+        What D is shown instead of a batch of real samples, a function of the batch: growing GANs soften their pictures.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class Run:
     seed: object = 0
     device: object = "auto"
     points: int = 100_000
+    view: object = None
     step: int = field(default=0, init=False)
 
     def __post_init__(self):
@@ -147,6 +150,8 @@ class Run:
     def batch(self):
         """Draw real samples, ready for D, and the noise for as many fakes."""
         real = self.data[self.rng.integers(len(self.data), self.n)]
+        if self.view is not None:
+            real = self.view(real)
         return self.prepare(real), self.rng.normal(self.n, self.recipe.latent).to(self.dtype)
 
     def prepare(self, x):
