@@ -9,9 +9,10 @@ import numpy as np
 from ganlab import _mnist, _photos
 from ganlab._idx import path_of, read_idx
 from ganlab._images import Pictures, check_images, power_of_two
+from ganlab._mosaic import mosaic
 from ganlab.checks import InputError, choose, whole
 
-__all__ = ["Pictures", "check_images", "digits", "folder", "mnist", "power_of_two", "read_idx"]
+__all__ = ["Pictures", "check_images", "digits", "folder", "mnist", "mosaic", "power_of_two", "read_idx"]
 
 _MOST_BYTES = 2**33  # of float32 pictures without being asked: half of a usual machine
 _NAMED = 5  # files that a note names

@@ -29,6 +29,7 @@ FLOORS = {
     "_idx": 1,
     "_images": 2,
     "_mnist": 2,
+    "_mosaic": 1,
     "_photos": 2,
     "pictures": 3,
     "two_sample": 3,

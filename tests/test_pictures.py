@@ -20,7 +20,7 @@ from PIL import Image
 
 from ganlab import _mnist, _photos, pictures
 from ganlab.checks import InputError
-from ganlab.pictures import Pictures, check_images, digits, folder, mnist, power_of_two, read_idx
+from ganlab.pictures import Pictures, check_images, digits, folder, mnist, mosaic, power_of_two, read_idx
 
 
 def rng(seed=0):
@@ -822,3 +822,22 @@ def test_no_picture_is_lost_to_our_own_mistakes(tmp_path, monkeypatch):
     monkeypatch.setattr(_photos, "_flat", mistaken)
     with pytest.raises(NameError):
         folder(tmp_path, 8)
+
+
+def test_a_mosaic_has_every_picture_in_its_place():
+    x = np.linspace(-1, 1, 5 * 3 * 4).reshape(5, 3, 2, 2)
+    sheet = mosaic(x, columns=2, zoom=3, gap=2)
+    assert sheet.shape == (3 * 8 + 2, 2 * 8 + 2, 3)
+    for k in range(5):
+        top, left = 2 + k // 2 * 8, 2 + k % 2 * 8
+        seen = sheet[top : top + 6 : 3, left : left + 6 : 3].transpose(2, 0, 1)
+        np.testing.assert_allclose(seen, (x[k] + 1) / 2, atol=1e-15)
+    assert (sheet[-8:, -8:] == 0.5).all()  # no sixth picture
+    assert mosaic(np.full((1, 1, 2, 2), 9.0), gap=0).shape == (2, 2, 3)
+    assert mosaic(np.full((1, 1, 2, 2), 9.0), gap=0).max() == 1
+
+
+@pytest.mark.parametrize("x", [np.zeros((0, 1, 2, 2)), np.zeros((2, 2, 2)), np.zeros((1, 2, 4, 4))])
+def test_a_mosaic_of_something_else_is_refused(x):
+    with pytest.raises(InputError, match="shape"):
+        mosaic(x)
