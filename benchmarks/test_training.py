@@ -3,22 +3,19 @@
 Rates are CPU seconds of one thread; the two loops take turns, and the ratio is the median over rounds.
 """
 
-import time
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from torch.nn.functional import softplus  # noqa: E402
+from turns import ratio  # noqa: E402
 
 from ganlab.data import ring  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.runs import Run  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
-
-ROUNDS = 7
 
 
 def by_hand(batch, n_critic=1, penalty=0.0):
@@ -56,26 +53,6 @@ def by_package(batch, n_critic=1, penalty=0.0, seed=1):
     networks = [mlp(2, n, seed=seed) for n in (2, 1)]
     return train(Run(*networks, ring(), Recipe(steps=10**9, batch=batch, n_critic=n_critic, ema=0.0, **terms),
                      seed=seed, device="cpu"))  # fmt: skip
-
-
-def rate(loop, steps):
-    """Steps per CPU second."""
-    start = time.process_time()
-    for _ in range(steps):
-        next(loop)
-    return steps / (time.process_time() - start)
-
-
-def ratio(capsys, what, ours, theirs, steps, each=1):
-    """Let two loops take turns, and print the median ratio of their rates; `each` is what one of our steps counts."""
-    torch.set_num_threads(1)
-    rate(ours, 20), rate(theirs, 20)
-    pairs = [(each * rate(ours, steps), rate(theirs, steps * each if each > 1 else steps)) for _ in range(ROUNDS)]
-    ratios = [a / b for a, b in pairs]
-    with capsys.disabled():
-        ours, theirs = np.median(pairs, axis=0)
-        print(f"\n{what}: {ours:.0f} against {theirs:.0f} steps per CPU second, "
-              f"ratio {np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
 
 
 @pytest.mark.parametrize("batch", [128, 256])

@@ -838,3 +838,9 @@ def test_layers_without_a_matrix_are_left_alone():
 def test_the_table_names_every_penalty():
     assert set(PENALTIES) == set(EVERY) - {"dragan_code", "consistency_code"}
     assert all(function is getattr(penalties, name) for name, function in PENALTIES.items())
+
+
+def test_drift_takes_the_scores_that_a_loop_has():
+    x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    D = nn.Linear(2, 1)
+    torch.testing.assert_close(penalties.drift(D, x), penalties.drift(None, x, t_real=D(x).squeeze(1)))

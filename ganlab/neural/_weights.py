@@ -19,7 +19,7 @@ class Weights(torch.nn.Parameter):
             raise InputError("the trainable weights of a network must be there, and of one dtype, got "
                              f"{', '.join(sorted({str(p.dtype) for p in parts})) or 'none'}")  # fmt: skip
         lead = int(stacked)
-        orders = [[*range(lead), *sorted(range(lead, p.ndim), key=p.stride, reverse=True)] for p in parts]
+        orders = [[*range(lead), *sorted(range(lead, p.ndim), key=_layout(p), reverse=True)] for p in parts]
         rows = [_row(p.detach(), order, lead) for p, order in zip(parts, orders, strict=True)]
         self = super().__new__(cls, torch.cat(rows, -1))
         for p, order, row in zip(parts, orders, self.detach().split([row.shape[-1] for row in rows], -1), strict=True):
@@ -46,6 +46,12 @@ class Weights(torch.nn.Parameter):
                              "its Run was made, which would train without effect: make a new Run")  # fmt: skip
         slopes = [torch.zeros_like(p) if g is None else g for p, g in zip(self.parts, slopes, strict=True)]
         return average(torch.cat([_row(g, order, self.lead) for g, order in zip(slopes, self.orders, strict=True)], -1))
+
+
+def _layout(p):
+    """What sorts the axes of a weight by their place in memory. Of equal strides one belongs to an axis of size 1: it
+    comes after the other, or a channels_last weight of one channel would lose its layout and slow down every layer."""
+    return lambda axis: (p.stride(axis), p.shape[axis])
 
 
 def _row(t, order, lead):

@@ -240,17 +240,18 @@ def _modules(D):
     return list(D.modules()) if isinstance(D, nn.Module) else []
 
 
-def drift(D, real, fake=None, rng=None):
+def drift(D, real, fake=None, rng=None, t_real=None):
     """Return the mean squared score of the data (Karras et al. 2018, there with weight 0.001).
 
-    It ties down the constant that a Wasserstein critic is free to add. Arguments and result are those of `r1`.
+    It ties down the constant that a Wasserstein critic is free to add. Arguments and result are those of `r1`; a loop
+    that has the data's scores already passes them as `t_real`, which saves a pass through D.
 
     Examples
     --------
     >>> drift(lambda x: 3 * x[:, 0], torch.ones(4, 2))
     tensor(9.)
     """
-    return scores(D, real.detach()).square().mean(-1)
+    return (scores(D, real.detach()) if t_real is None else t_real).square().mean(-1)
 
 
 PENALTIES = {"r1": r1, "r2": r2, "wgan_gp": wgan_gp, "wgan_gp_one_sided": wgan_gp_one_sided, "dragan": dragan,

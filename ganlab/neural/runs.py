@@ -22,7 +22,7 @@ from ganlab.neural.game_terms import GAME_TERMS
 from ganlab.neural.minibatch import give_rng, pack
 from ganlab.neural.models._images import Scores
 from ganlab.neural.models.mlp import Maxout, StackedLinear
-from ganlab.neural.penalties import PENALTIES, clip_weights, warn_if_batch_norm
+from ganlab.neural.penalties import PENALTIES, clip_weights, drift, warn_if_batch_norm
 from ganlab.neural.recipes import PLAYERS, SCHEDULES, Recipe
 from ganlab.neural.unrolled import look_ahead, warn_if_large
 from ganlab.relativistic import find
@@ -167,8 +167,8 @@ class Run:
         both = scores(self.D, torch.cat([real, fake], dim=int(self.rng.stacked)))
         return both.tensor_split(2, dim=-1)
 
-    def penalty(self, k, real, fake, z):
-        """What D pays at the k-th of its steps."""
+    def penalty(self, k, real, fake, z, t_real):
+        """What D pays at the k-th of its steps, in which it gave the real samples the scores `t_real`."""
         if not (self.recipe.penalties or self.recipe.game_terms):
             return self.zero
         lazy, paid = self.recipe.lazy, self.zero + self.game_terms("D", real, z)
@@ -176,7 +176,8 @@ class Run:
         if (self.step * self.recipe.n_critic + k) % lazy == 0:
             for name, weight in self.recipe.penalties.items():
                 term = name if callable(name) else PENALTIES[name]
-                paid = paid + lazy * weight * term(self.D, real, fake, self.rng)
+                known = {"t_real": t_real} if term is drift else {}
+                paid = paid + lazy * weight * term(self.D, real, fake, self.rng, **known)
         return paid
 
     def game_terms(self, player, real, z):

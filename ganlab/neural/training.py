@@ -56,7 +56,7 @@ def train(run):
                     fake = run.prepare(G(z))
                 with run.autocast():
                     t_real, t_fake = run.scores(real, fake.detach())
-                penalty = run.penalty(k, real, fake.detach(), z)
+                penalty = run.penalty(k, real, fake.detach(), z, t_real)
                 d_gain = objective.d_gain(t_real, t_fake)
                 d_norm = ascend(run, run.opt_D, d_gain - penalty)
                 run.clip()
