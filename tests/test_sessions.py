@@ -23,7 +23,7 @@ torch = pytest.importorskip("torch")
 from test_checkpoints import FEATURES, advance, build, everything, exit_code, fork, full, posix, same  # noqa: E402
 
 from ganlab import InputError  # noqa: E402
-from ganlab.neural import _locks, sessions  # noqa: E402
+from ganlab.neural import _history, _locks, sessions  # noqa: E402
 from ganlab.neural.checkpoints import CheckpointError, latest, manifest, save, started  # noqa: E402
 from ganlab.neural.runs import DivergedError  # noqa: E402
 from ganlab.neural.sessions import Interrupted, fit, open_folder, read_history, resume  # noqa: E402
@@ -437,7 +437,7 @@ def test_a_row_that_finds_no_room_comes_with_the_next_checkpoint(tmp_path, monke
         calls.append(mode)
         return full() if mode == "a" and calls.count("a") in (2, 3) else real(path, mode, *args, **kwargs)
 
-    monkeypatch.setattr(sessions, "open", tight, raising=False)
+    monkeypatch.setattr(_history, "open", tight, raising=False)
     rows = quiet(build(), tmp_path)
     assert calls.count("a") == 6
     assert read_history(tmp_path) == rows

@@ -3,38 +3,32 @@
 import argparse
 import inspect
 import re
+import sys
+from collections.abc import Mapping
+from functools import partial
 
 from ganlab import __version__
 from ganlab.checks import InputError
 from ganlab.data import DATASETS
-from ganlab.neural._formats import FORMATS
+from ganlab.neural._formats import FORMATS, SHEETS
+from ganlab.neural._picture_data import HELP
+from ganlab.neural._picture_models import MODELS
+from ganlab.neural._planar import SETTINGS
 from ganlab.neural.game_terms import GAME_TERMS
-from ganlab.neural.models.mlp import ACTIVATIONS
 from ganlab.neural.penalties import PENALTIES
 from ganlab.neural.recipes import Recipe
 from ganlab.objectives import OBJECTIVES
 from ganlab.relativistic import RELATIVISTIC
 
-RECIPE = vars(Recipe())
 NAMES = {"objective": (*OBJECTIVES, *RELATIVISTIC), "penalties": PENALTIES, "game_terms": GAME_TERMS}
 FLAGS = {"penalties": "penalty", "game_terms": "game_term"}  # one flag for each entry of a mapping
-# What a run needs beside its recipe: default, and help.
-SETTINGS = {
-    "hidden": ((128, 128, 128), "widths of the hidden layers of both networks"),
-    "activation": ("relu", f"one of {', '.join(ACTIVATIONS)}"),
-    "dropout": (0.0, "share of the critic's hidden units to drop, as --penalty consistency needs"),
-    "spectral_norm": (False, "divide the critic's weight matrices by their largest singular value"),
-    "seed": ((0,), "of networks, batches and noise; several train that many pairs of networks at once"),
-    "points": (100_000, "how many samples of the data set to keep"),
-    "device": ("auto", "auto (a GPU if there is one), cpu, cuda, cuda:1, mps"),
-    "every": (100, "steps from one row of the history to the next"),
-    "save_every": (1000, "steps from one checkpoint to the next"),
-}
-DEFAULTS = {name: default for name, (default, _) in SETTINGS.items()}
 EXAMPLES = """\
 examples:
   ganlab train ring --objective nonsaturating --penalty r1=0.1 --steps 5000 --out runs/ring
   ganlab train grid --objective rpgan --penalty r1=0.1 --penalty r2=0.1 --seed 0 1 2 3 --name four
+  ganlab train progan --data path/to/pictures --resolution 64 --out runs/faces
+  ganlab train progan --data faces --resolution 16 --width 32 --latent 32 --stable 8000 --fade 8000 --lr 0.003
+  ganlab train dcgan --data digits --resolution 8 --width 32 --steps 3000
   ganlab resume runs/ring --steps 10000
   ganlab sample runs/ring -n 2500 -o samples.npy        (or samples.csv, samples.png)
   ganlab list runs
@@ -51,28 +45,46 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (`{self.prog} --help` shows more)")
 
 
-def parser(functions):
-    """The parser of the whole command; `functions` has what each of `COMMANDS` calls."""
+def parse(arguments, functions):
+    """Parse what was typed; `functions` has what each of `COMMANDS` calls. A model of pictures has its own flags."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    model = arguments.pop(1) if arguments[:1] == ["train"] and arguments[1:2] in [[m] for m in MODELS] else None
     look = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    whole = _Parser("ganlab", description="Train GANs on data whose truth is known.", **look)
+    whole = _Parser("ganlab", description="Train GANs on data whose truth is known, and on pictures.", **look)
     whole.add_argument("--version", action="version", version=f"ganlab {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for name, (add_arguments, what) in COMMANDS.items():
-        p = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", **look)
-        p.set_defaults(command=functions[name])
+        about = f"{what[0].upper()}{what[1:]}."
+        if name == "train" and model:
+            add_arguments, about = partial(_picture_arguments, model=model), f"{about[:-1]} of {MODELS[model].what}."
+        p = commands.add_parser(name, help=what, description=about, **look)
+        p.prog += f" {model}" if name == "train" and model else ""
+        p.set_defaults(command=functions[name], model=model)
         add_arguments(p)
-    return whole
+    return whole.parse_args(arguments)
 
 
 def _train_arguments(p):
-    p.add_argument("data", metavar="DATA", help=f"one of {', '.join(DATASETS)}")
+    p.add_argument("data", metavar="DATA", help=f"one of {', '.join(DATASETS)}; or a model of pictures, which has "
+                   f"flags of its own (`ganlab train progan --help`): {', '.join(MODELS)}")  # fmt: skip
+    _add_run(p, SETTINGS, Recipe(), "DATA")
+
+
+def _picture_arguments(p, model):
+    p.add_argument("--data", required=True, metavar="PICTURES", help=HELP)
+    about = MODELS[model]
+    _add_run(p, about.settings, about.recipe, "MODEL-PICTURES", about.without)
+
+
+def _add_run(p, settings, recipe, name, without=()):
+    """Add the flags of a new run."""
     where = p.add_mutually_exclusive_group()
     where.add_argument("--out", metavar="FOLDER", help="of the run (default: runs/NAME)")
-    where.add_argument("--name", metavar="NAME", help="of a folder in runs/ (default: DATA)")
-    for name, (default, text) in SETTINGS.items():
-        _add(p, name, default, text, default)
+    where.add_argument("--name", metavar="NAME", help=f"of a folder in runs/ (default: {name})")
+    for setting, (default, text) in settings.items():
+        _add(p, setting, default, text, None if isinstance(default, type) else default)
     _add_keep_going(p)
-    _add_recipe(p.add_argument_group("recipe"))
+    _add_recipe(p.add_argument_group("recipe"), recipe, without)
 
 
 def _resume_arguments(p):
@@ -84,8 +96,9 @@ def _resume_arguments(p):
 
 def _sample_arguments(p):
     p.add_argument("folder", metavar="FOLDER")
-    p.add_argument("-n", type=int, default=2500, metavar="N", help="how many (default: 2500)")
-    p.add_argument("-o", "--output", required=True, metavar="FILE", help=f"ends in {', '.join(FORMATS)}")
+    p.add_argument("-n", type=int, metavar="N", help="how many (default: 2500; of pictures a sheet)")
+    endings = f"ends in {', '.join(FORMATS)}; for pictures in {', '.join(SHEETS)}"
+    p.add_argument("-o", "--output", required=True, metavar="FILE", help=endings)
     p.add_argument("--seed", type=int, default=0, metavar="N", help="which samples (default: 0)")
     p.add_argument("--averaged", action=argparse.BooleanOptionalAction, default=True, help="of the averaged generator")
     _add_restart(p)
@@ -99,7 +112,7 @@ COMMANDS = {
     "train": (_train_arguments, "train a new run"),
     "resume": (_resume_arguments, "go on with a run"),
     "sample": (_sample_arguments, "draw samples from the generator of a run"),
-    "list": (_list_arguments, "show the runs in a folder: data, step, recipe, modes"),
+    "list": (_list_arguments, "show the runs in a folder: data, level and step, recipe, modes"),
 }
 
 
@@ -112,12 +125,14 @@ def _add_restart(parser):
     parser.add_argument("--previous", action="store_true", help="if the last checkpoint is damaged, take the older one")
 
 
-def _add_recipe(parser):
+def _add_recipe(parser, recipe, without):
     """One flag for every field of `Recipe`, with its help from there; a flag that is not given leaves it alone."""
     text = inspect.getdoc(Recipe) or ""  # none under python -OO
     entries = re.findall(r"^(\w+(?:, \w+)*) : (.+)\n((?:    .+\n)*)", text, re.MULTILINE)
     docs = {name: (kind, " ".join(body.split())) for names, kind, body in entries for name in names.split(", ")}
-    for name, default in RECIPE.items():
+    for name, default in vars(recipe).items():
+        if name in without:
+            continue
         kind, body = docs.get(name, ("", ""))
         options = ", ".join(NAMES[name]) if name in NAMES else ", ".join(re.findall('"(.+?)"', kind))
         _add(parser, name, default, f"{body} {f'One of {options}.' * bool(options)}", argparse.SUPPRESS)
@@ -127,7 +142,10 @@ def _add(parser, name, default, text, missing):
     """Add the flag of one setting, whose kind is that of its default."""
     flag = "--" + FLAGS.get(name, name).replace("_", "-")
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    text += f" (default: {shown})" if default not in (None, {}) else ""
+    if isinstance(default, Mapping):
+        text += " `none` takes the default away." * bool(default)
+        shown = ", ".join(f"{key}={weight:g}" for key, weight in default.items())
+    text += f" (default: {shown})" if default not in (None, {}) and not isinstance(default, type) else ""
     options = {"dest": name, "default": missing, "help": text.replace("%", "%%")}
     if isinstance(default, bool):
         options["action"] = argparse.BooleanOptionalAction
@@ -135,14 +153,16 @@ def _add(parser, name, default, text, missing):
         options |= {"type": _weighted, "action": "append", "metavar": "NAME=WEIGHT"}
     else:
         one = default[0] if isinstance(default, tuple) else default
-        kind = float if one is None else type(one)
+        kind = one if isinstance(one, type) else float if one is None else type(one)
         options |= {"type": kind, "metavar": {int: "N", float: "X", str: "NAME"}[kind]}
         options |= {"nargs": "+"} if isinstance(default, tuple) else {}
     parser.add_argument(flag, **options)
 
 
 def _weighted(text):
-    """A name and its weight."""
+    """A name and its weight; nothing for "none"."""
+    if text == "none":
+        return None
     name, _, weight = text.partition("=")
     try:
         return name, float(weight)

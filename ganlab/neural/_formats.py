@@ -1,10 +1,14 @@
 """What `ganlab sample` writes: the bytes of a file of samples, by its suffix."""
 
 import io
+import math
 
 import numpy as np
 
 from ganlab.checks import InputError
+from ganlab.pictures import mosaic
+
+SHEET = 512  # pixels a side, about, as long as the pictures are small
 
 
 def _npy(samples, law):
@@ -59,4 +63,26 @@ def _of_one_seed(samples):
     return samples
 
 
+def many(side):
+    """How many pictures of so many pixels a side a sheet has by itself.
+
+    Examples
+    --------
+    >>> [many(side) for side in (4, 64, 256, 1024)]
+    [64, 64, 16, 4]
+    """
+    return min(8, max(2, 1024 // side)) ** 2
+
+
+def sheet(pictures, law=None):
+    """The bytes of a PNG file with pictures (n, channels, side, side) in a square, small ones enlarged."""
+    from PIL import Image
+
+    zoom, columns = max(1, SHEET // 8 // pictures.shape[-1]), math.ceil(math.sqrt(len(pictures)))
+    grid, file = mosaic(np.nan_to_num(pictures), columns, zoom, gap=2), io.BytesIO()
+    Image.fromarray(np.round(255 * grid).astype(np.uint8)).save(file, "png")
+    return file.getvalue()
+
+
 FORMATS = {".npy": _npy, ".csv": _csv, ".png": _png}
+SHEETS = {".npy": _npy, ".png": sheet}

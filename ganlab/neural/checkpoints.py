@@ -148,7 +148,7 @@ def latest(folder):
     return Path(folder) / found["file"]
 
 
-def load(run, path, previous=False):
+def load(run, path, previous=False, same=True):
     """Put `run` back to where its last checkpoint was taken; nothing is changed unless everything fits.
 
     On the same machine, device and torch version it goes on bit for bit as if it had never stopped. ``steps`` may
@@ -162,6 +162,8 @@ def load(run, path, previous=False):
         The folder, or one of its checkpoints.
     previous : bool
         Take an older checkpoint if the newest is damaged.
+    same : bool
+        Require recipe, seed and data to be those of the checkpoint. To draw samples, networks that fit are enough.
 
     Returns
     -------
@@ -179,7 +181,7 @@ def load(run, path, previous=False):
     """
     path = Path(path)
     folder = path.parent if path.suffix == ".pt" and not path.is_dir() else path
-    entries = manifest(folder, run)["checkpoints"][::-1]
+    entries = manifest(folder, run if same else None)["checkpoints"][::-1]
     if path != folder:
         entries = entries[next((k for k, e in enumerate(entries) if e["file"] == path.name), len(entries)) :]
     if not entries:

@@ -1,77 +1,33 @@
 """The command ``ganlab``: train, resume, sample and list runs, through the functions that a script would call.
 
-A run's folder holds what `ganlab.neural.sessions` keeps there, ``run.json``, from which networks and recipe are built
-again, and ``result.json``, the modes that were found at the end.
+A run's folder holds what `ganlab.neural.sessions` keeps there, ``run.json``, from which networks, data and recipe are
+built again, and what is found: ``result.json`` with the modes of points in the plane, or ``samples/`` with sheets of
+pictures. A growing run has a folder inside for each level, such as ``0008``.
 """
 
-import dataclasses
-import json
 import re
 import sys
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ganlab import __version__
 from ganlab.checks import InputError, choose
-from ganlab.data import DATASETS
-from ganlab.metrics import modes_report
-from ganlab.neural import checkpoints, parallel, sessions
-from ganlab.neural._arguments import DEFAULTS, FLAGS, RECIPE, SETTINGS, parser
-from ganlab.neural._formats import FORMATS
-from ganlab.neural.draws import Draws
-from ganlab.neural.models.mlp import mlp
-from ganlab.neural.penalties import spectral_normalise
+from ganlab.neural import _picture_data, checkpoints, parallel, sessions
+from ganlab.neural._arguments import FLAGS, parse
+from ganlab.neural._folders import RUN, read_json, refuse_used, trained, write_json
+from ganlab.neural._picture_models import MODELS
+from ganlab.neural._picture_plan import PicturePlan
+from ganlab.neural._planar import SETTINGS, PlanarPlan, build
 from ganlab.neural.recipes import Recipe
-from ganlab.neural.runs import DivergedError, Run
+from ganlab.neural.runs import DivergedError
 
 __all__ = ["build", "main"]
 
-RUN, RESULT = "run.json", "result.json"
-
-
-def build(config, device=None, steps=None):
-    """Build the run that a ``run.json`` describes.
-
-    Parameters
-    ----------
-    config : mapping
-        ``data``, ``recipe``, and what is not to be the default of ``ganlab train``.
-    device : str, optional
-        Another one than it was started on.
-    steps : int, optional
-        Another number than in the recipe.
-
-    Returns
-    -------
-    Run, law
-        The run at step 0, and its data set.
-
-    Raises
-    ------
-    InputError
-        If something in it is unknown or does not fit.
-
-    Examples
-    --------
-    >>> build({"data": "ring", "recipe": {"objective": "hinge"}}, device="cpu", steps=10)[0].recipe
-    Recipe(objective='hinge', steps=10)
-    """
-    config = {**DEFAULTS, **config}
-    recipe = Recipe(**{**config["recipe"], **({} if steps is None else {"steps": steps})})
-    law = choose("data set", config["data"], DATASETS)()
-    seeds = Draws(config["seed"]).seeds  # which checks them
-    seeds = seeds[0] if len(seeds) == 1 else list(seeds)
-    first, second = (2 * np.array(seeds, dtype=object) + k for k in (0, 1))  # whole numbers of any size
-    hidden, activation = config["hidden"], config["activation"]
-    G = mlp(recipe.latent, law.dim, hidden, activation, seed=first)
-    D = mlp(recipe.pack * law.dim, 1, hidden, activation, dropout=config["dropout"], seed=second)
-    if config["spectral_norm"]:
-        spectral_normalise(D)
-    return Run(G, D, law, recipe, seeds, device or config["device"], config["points"]), law
+RECIPE = vars(Recipe())
 
 
 def main(argv=None):
@@ -89,21 +45,23 @@ def main(argv=None):
     """
     with suppress(AttributeError):  # a terminal that cannot show a letter shows its number
         sys.stdout.reconfigure(errors="backslashreplace")
-    torch.set_num_threads(1)  # the nets are small, and a second thread costs more than it gives
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: _complain(f"warning: {message}")
         try:
             parallel.join()
-            given = parser({"train": _train, "resume": _resume, "sample": _sample, "list": _list}).parse_args(argv)
+            given = parse(argv, {"train": _train, "resume": _resume, "sample": _sample, "list": _list})
             given.command(given)
         except InputError as error:
             return _complain(error, 2)
-        except torch.OutOfMemoryError as error:
-            return _complain(f"out of memory, lower --batch or --hidden: {error}", 2)
         except DivergedError as error:  # before CheckpointError: weights that are not finite are both
             return _complain(error, 3)
         except (checkpoints.CheckpointError, OSError) as error:
             return _complain(error, 4)
+        except (MemoryError, RuntimeError) as error:
+            if not sessions.no_memory(error):
+                raise
+            advice = "lower --batch, the width (--width, --hidden), --pictures or -n"
+            return _complain(f"out of memory, {advice}: {error}", 2)
         except KeyboardInterrupt as error:
             return _complain(str(error) or "interrupted", 128 + getattr(error, "signum", 2))
         finally:
@@ -133,66 +91,102 @@ def _plain(line):
 
 def _train(given):
     """``ganlab train``"""
-    name = given.data if given.name is None else _name(given.name)
+    model = MODELS[given.model] if given.model else None
+    name = f"{given.model}-{_picture_data.label(given.data)}" if model else given.data
     folder = Path("runs") / name if given.out is None else Path(given.out)
-    _refuse_used(folder)
-    recipe = {name: dict(v) if name in FLAGS else v for name, v in vars(given).items() if name in RECIPE}
-    config = {"ganlab": __version__, "data": given.data, **{name: getattr(given, name) for name in SETTINGS}}
-    run, law = build({**config, "recipe": recipe})
-    if parallel.world() > 1:
-        torch.distributed.barrier()  # all have seen an empty folder before the first writes
-    _fit(run, law, folder, {**config, "recipe": dataclasses.asdict(run.recipe)}, given, new=True)
+    if given.name is not None:
+        folder = Path("runs") / _name(given.name)
+    refuse_used(folder)
+    recipe = {name: _pairs(v) if name in FLAGS else v for name, v in vars(given).items() if name in RECIPE}
+    settings = {name: getattr(given, name) for name in (model.settings if model else SETTINGS)}
+    config = {"ganlab": __version__, "data": given.data, **settings, "recipe": recipe}
+    if model:
+        _picture_data.outside(folder, given.data)
+        config |= {"model": given.model, "data": _picture_data.settled(given.data)}
+    _fit(_plan(config), folder, given, new=True)
 
 
 def _resume(given):
     """``ganlab resume``"""
     folder = Path(given.folder)
-    config, run, law = _rebuild(folder, given.device, given.steps)
-    if (folder / checkpoints.MANIFEST).exists() or any(folder.glob("*.pt")):  # else it was killed before the first
-        sessions.resume(run, folder, given.previous)
-    if run.step > run.recipe.steps:
-        raise InputError(f"{folder} is at step {run.step} already, and --steps is {run.recipe.steps}: take more")
-    config["recipe"]["steps"] = run.recipe.steps
-    _fit(run, law, folder, config, given)
+    _fit(_rebuild(folder, given.device, given.steps), folder, given)
+
+
+def _plan(config, device=None, steps=None):
+    """What is to be trained: on pictures, or on points."""
+    return (PicturePlan if "model" in config else PlanarPlan)(config, device, steps)
+
+
+def _stages(plan, folder, blank=False):
+    """Yield each run and its folder, from the last one that has checkpoints."""
+    reached = max((k for k, place in enumerate(plan.places) if trained(folder / place)), default=0)
+    for k, (place, run) in enumerate(zip(plan.places, plan.stages(blank), strict=True)):
+        if k < reached:
+            plan.skip(run)
+        else:
+            yield run, folder / place
+
+
+def _fit(plan, folder, given, new=False):
+    """Train what is not trained yet, and say what has come of it."""
+    for line in plan.about():
+        _say(line)
+    stages, look = _stages(plan, folder), plan.look(folder)
+    first, place = next(stages)  # what does not fit is said before anything is written
+    if trained(place):  # else it is new, or was killed before its first checkpoint
+        plan.resume(first, place, getattr(given, "previous", False))
+        if first.step > first.recipe.steps:
+            raise InputError(
+                f"{folder} is at step {first.step} already, and --steps is {first.recipe.steps}: take more"
+            )
+    elif parallel.world() > 1:
+        torch.distributed.barrier()  # all have seen an empty folder before the first writes
+    parallel.lead(lambda: _begin(folder, plan.config, new))
+    with ExitStack() as stack:
+        if place != folder:  # `fit` locks the folder of a level, and this one is locked for all of them
+            parallel.lead(lambda: stack.enter_context(sessions.open_folder(folder)))
+        if first.step and look:
+            parallel.lead(lambda: look(first))  # a kill may have come before it
+        for run, here in chain([(first, place)], stages):
+            _fit_one(run, here, folder, plan, given, new)
+            for line in plan.finish(run, folder):
+                _say(line)
 
 
 def _begin(folder, config, new):
     """Write down what is trained, in a folder that is nobody else's."""
     with sessions.open_folder(folder):
         if new:
-            _refuse_used(folder)  # somebody may have been faster
-        _write(folder / RUN, config)
+            refuse_used(folder)  # somebody may have been faster
+        write_json(folder / RUN, config)
 
 
-def _fit(run, law, folder, config, given, new=False):
-    """Train up to the last step, and write down the modes that are found then."""
-    parallel.lead(lambda: _begin(folder, config, new))
+def _fit_one(run, here, folder, plan, given, new):
+    """Train one run up to its last step."""
+    config = plan.config
     try:
-        sessions.fit(run, folder, every=config["every"], save_every=config["save_every"],
-                     progress=sys.stderr.isatty(), keep_going=given.keep_going)  # fmt: skip
+        sessions.fit(run, here, every=config["every"], save_every=config["save_every"], look=plan.look(folder),
+                     progress=sys.stderr.isatty() and (here.name if here != folder else True),
+                     keep_going=given.keep_going)  # fmt: skip
     except InputError:  # at the first step: leave no folder that would have to be removed by hand
-        if new and parallel.rank() == 0 and not any(folder.glob("*.pt")):
-            (folder / RUN).unlink(), (folder / sessions.HISTORY).unlink(missing_ok=True)
+        if new and parallel.rank() == 0 and not any(folder.rglob("*.pt")):
+            (folder / RUN).unlink(), (here / sessions.HISTORY).unlink(missing_ok=True)
+            if here != folder:
+                here.rmdir()
         raise
-    samples = run.sample() if run.rng.stacked else run.sample()[None]
-    found = [modes_report(x, law, allow_nonfinite=True) for x in samples] if len(law.modes) else []
-    result = {"step": run.step, "modes": [[c.modes, c.of, round(c.hq, 4)] for c in found]}
-    parallel.lead(lambda: _write(folder / RESULT, result))
-    for seed, coverage in zip(run.rng.seeds, found, strict=False):
-        _say(f"step {run.step}{f', seed {seed}' * run.rng.stacked}: {coverage}")
-    if not found:
-        _say(f"step {run.step}; {law.name} has no modes to count: ganlab sample {folder} -o samples.png")
 
 
 def _sample(given):
     """``ganlab sample``"""
-    file = Path(given.output)
-    pack = choose("suffix", file.suffix.lower(), FORMATS)
-    _, run, law = _rebuild(Path(given.folder), given.device)
-    checkpoints.load(run, given.folder, given.previous)
-    content = pack(run.sample(given.n, given.seed, given.averaged), law)
+    file, folder = Path(given.output), Path(given.folder)
+    plan = _rebuild(folder, given.device)
+    pack = choose("suffix", file.suffix.lower(), plan.formats)
+    run, here = next(_stages(plan, folder, blank=True))
+    plan.load(run, here, given.previous)
+    n = plan.samples if given.n is None else given.n
+    content = pack(run.sample(n, given.seed, given.averaged), plan.law)
     parallel.lead(lambda: checkpoints.write(file, content))
-    _say(f"{given.n} samples of step {run.step}: {file}")
+    _say(f"{n} samples of step {run.step}: {file}")
 
 
 def _list(given):
@@ -212,15 +206,11 @@ def _row(run_folder, folder):
     """Name, data, step, objective and modes of a run, or what is wrong with it."""
     name = str(run_folder.relative_to(folder))
     try:
-        config = _read(run_folder / RUN)
+        config = read_json(run_folder / RUN)
         about = config["recipe"]
-        step = checkpoints.manifest(run_folder)["checkpoints"][-1]["step"] if any(run_folder.glob("*.pt")) else 0
-        result = _read(run_folder / RESULT) if (run_folder / RESULT).exists() else {}
-        found = result["modes"] if result.get("step") == step else []
-        kept = [f"{modes}/{of} modes {100 * hq:.1f} % HQ" for modes, of, hq in found]
+        data, step, found = (PicturePlan if "model" in config else PlanarPlan).row(config, run_folder)
         terms = [f"{k} {v:g}" for k, v in {**about["penalties"], **about["game_terms"]}.items()]
-        recipe = " + ".join([about["objective"], *terms])
-        return name, str(config["data"]), f"{step}/{about['steps']}", recipe, ", ".join(kept)
+        return name, data, step, " + ".join([about["objective"], *terms]), found
     except (checkpoints.CheckpointError, KeyError, TypeError, ValueError, AttributeError) as error:
         return name, "?", "?", f"damaged ({type(error).__name__})", ""
 
@@ -232,30 +222,14 @@ def _name(name):
     return name
 
 
-def _refuse_used(folder):
-    if folder.is_dir() and {file.name for file in folder.iterdir()} - {"lock"}:
-        advice = f"`ganlab resume {folder}` goes on with its run, or " if (folder / RUN).exists() else ""
-        raise InputError(f"{folder} is not empty: {advice}choose another --out")
-
-
-def _write(file, content):
-    checkpoints.write(file, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
-
-
-def _read(file):
-    """What a JSON file of ours says."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"there is no run in {file.parent}: {file.name} is missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise checkpoints.CheckpointError(f"{file} is damaged: {error}") from error
-
-
 def _rebuild(folder, device, steps=None):
     """Read ``run.json``, and build what it says."""
     try:
-        config = {**DEFAULTS, **_read(folder / RUN)}
-        return config, *build(config, device, steps)
+        return _plan(read_json(folder / RUN), device, steps)
     except (TypeError, KeyError, AttributeError) as error:
         raise checkpoints.CheckpointError(f"{folder / RUN} is damaged: {type(error).__name__} {error}") from error
+
+
+def _pairs(typed):
+    """The mapping that is typed as one flag for each entry; "none" leaves out those that a model has by itself."""
+    return dict(pair for pair in typed if pair)

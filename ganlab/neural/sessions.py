@@ -4,11 +4,10 @@ A folder belongs to one process at a time. It holds the checkpoints (`ganlab.neu
 with one JSON object a line, and ``lock`` while somebody trains.
 """
 
-import json
 import signal
 import threading
 import warnings
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -16,14 +15,13 @@ from tqdm import tqdm
 
 from ganlab.checks import InputError, whole
 from ganlab.neural import parallel
+from ganlab.neural._history import HISTORY, append, read_history, write_history
 from ganlab.neural._locks import open_folder
-from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save, write
+from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save
 from ganlab.neural.runs import DivergedError
 from ganlab.neural.training import train
 
-__all__ = ["Interrupted", "fit", "open_folder", "read_history", "resume"]
-
-HISTORY = "history.jsonl"
+__all__ = ["HISTORY", "Interrupted", "fit", "no_memory", "open_folder", "read_history", "resume"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -37,7 +35,7 @@ class Interrupted(KeyboardInterrupt):
         self.signum = signum
 
 
-def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_going=False):
+def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_going=False, look=None):
     """Train `run` up to its last step, with progress, history and checkpoints.
 
     SIGTERM and Ctrl-C let the step end and save; further ones are ignored until that is done. In a thread other than
@@ -53,10 +51,13 @@ def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_goi
         Steps from one row of the history to the next.
     save_every : int
         Steps from one checkpoint to the next; there is one after the last step, too.
-    progress : bool
-        Show a bar.
+    progress : bool or str
+        Show a bar, after these words if there are any.
     keep_going : bool
         Go on, with a warning, when a checkpoint cannot be written; the last one must be.
+    look : callable, optional
+        Called with the run after each checkpoint, in the first process while the others wait: to draw samples, say. It
+        leaves the run as it is.
 
     Returns
     -------
@@ -70,8 +71,8 @@ def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_goi
     DivergedError
         If the run left the finite numbers; the message names the last good checkpoint.
     CheckpointError
-        If the folder is in use or holds another or a later run, a checkpoint cannot be written, or many processes no
-        longer hold the same weights.
+        If the folder is in use or holds another or a later run, a checkpoint (or what `look` writes) cannot be written,
+        or many processes no longer hold the same weights.
     InputError
         If the folder cannot be made or written to, a number is out of range, or the GPU's memory does not suffice.
 
@@ -92,28 +93,32 @@ def fit(run, folder=None, *, every=100, save_every=1000, progress=True, keep_goi
         if folder:
             parallel.lead(lambda: stack.enter_context(open_folder(folder)))
         history, saved = _begin(run, folder)
-        bar = stack.enter_context(tqdm(total=run.recipe.steps, initial=run.step, disable=not (progress and first)))
+        words = progress if isinstance(progress, str) else None
+        bar = tqdm(desc=words, total=run.recipe.steps, initial=run.step, disable=not (progress and first))
+        stack.enter_context(bar)
         try:
             for record in train(run):
                 bar.update()
                 if record.step % every == 0:
                     history.append(record.row())
                     bar.set_postfix_str(str(record).partition(", ")[2], refresh=False)
-                    _append(folder, history[-1])
+                    append(folder, history[-1])
                 stop = _agree(run, told)
                 if stop or run.step % save_every == 0:
-                    _store(run, folder, history, keep_going and not stop and run.step < run.recipe.steps)
+                    _store(run, folder, history, look, keep_going and not stop and run.step < run.recipe.steps)
                     saved = run.step
                 if stop:
                     break
             if saved != run.step:
-                _store(run, folder, history)
+                _store(run, folder, history, look)
         except DivergedError as error:
             raise DivergedError(f"{error} (seed {run.seed}, batch of step {run.step}). "
                                 f"Last good checkpoint: {_last_good(folder)}") from error  # fmt: skip
-        except torch.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not no_memory(error):
+                raise
             raise InputError(f"out of memory on {run.device} after step {run.step}: lower --batch (it is "
-                             f"{run.recipe.batch}), --unroll or --hidden. Last good checkpoint: "
+                             f"{run.recipe.batch}), --unroll or the width of the networks. Last good checkpoint: "
                              f"{_last_good(folder)}") from error  # fmt: skip
         if stop := _agree(run, told):  # perhaps while the last checkpoint was written
             raise Interrupted(stop, f"{signal.Signals(stop).name} after step {run.step}; saved: {_last_good(folder)}")
@@ -159,29 +164,16 @@ def resume(run, folder, previous=False):
     return read_history(folder, run.step)
 
 
-def read_history(folder, step=None):
-    """Return the rows of a history, up to `step` if one is given.
-
-    A line that a kill has torn is left out, and training repeats its step.
+def no_memory(error):
+    """Tell whether an error says that memory has run out, on a GPU or, where torch has no class for it, on the CPU.
 
     Examples
     --------
-    >>> read_history("nowhere")
-    []
+    >>> no_memory(MemoryError()), no_memory(RuntimeError("another"))
+    (True, False)
     """
-    try:
-        lines = (Path(folder) / HISTORY).read_text(encoding="utf-8", errors="replace").splitlines()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise CheckpointError(f"the history in {folder} cannot be read: {error}") from error
-    rows = []
-    for line in lines:
-        with suppress(ValueError, TypeError, KeyError):
-            row = json.loads(line)
-            if step is None or row["step"] <= step:
-                rows.append(row)
-    return rows
+    classes = MemoryError, torch.OutOfMemoryError
+    return isinstance(error, classes) or "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 @contextmanager
@@ -218,23 +210,12 @@ def _begin(run, folder):
         raise CheckpointError(f"{folder} holds this run up to step {saved}: resume it "
                               "(`ganlab.neural.sessions.resume`), or choose another folder")  # fmt: skip
     history = read_history(folder, run.step)
-    parallel.lead(lambda: _write_history(folder, history))
+    parallel.lead(lambda: write_history(folder, history))
     return history, saved
 
 
-def _append(folder, row):
-    """Add a row for those who look on; should that fail, the next checkpoint writes all rows and says so."""
-    if folder is not None and parallel.rank() == 0:
-        with suppress(OSError), open(folder / HISTORY, "a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-def _write_history(folder, history):
-    write(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in history).encode())
-
-
-def _store(run, folder, history, keep_going=False):
-    """Write history and checkpoint, in this order, in the first process; the others wait."""
+def _store(run, folder, history, look, keep_going=False):
+    """Write history and checkpoint, in this order, and look, in the first process; the others wait."""
     if folder is None:
         return
     if not all(parallel.same_everywhere(network) for network in (run.G, run.D, run.ema)):
@@ -242,12 +223,14 @@ def _store(run, folder, history, keep_going=False):
                               f"saved: does a layer average over its own part of the batch? Last good checkpoint: "
                               f"{_last_good(folder)}")  # fmt: skip
 
-    def write_both():
-        _write_history(folder, history)
+    def write_all():
+        write_history(folder, history)
         save(run, folder)
+        if look:
+            look(run)
 
     try:
-        parallel.lead(write_both)
+        parallel.lead(write_all)
     except CheckpointError as error:
         if not keep_going or isinstance(error, DivergedError):
             raise
