@@ -1,11 +1,10 @@
 """Where the files of MNIST and Fashion-MNIST are, what they must be, and how they are fetched when asked."""
 
 import http.client
-import os
 import urllib.request
-from contextlib import suppress
 from hashlib import sha256
 
+from ganlab._files import put
 from ganlab._idx import is_page, load, path_of
 from ganlab.checks import InputError, choose
 
@@ -110,17 +109,9 @@ def _fetch(folder, name, fashion):
 
 
 def _write(path, data):
-    """Put bytes into a file that is whole or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Put bytes into a file, and make its folder if there is none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        put(path, data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error}; free some space or choose another folder") from error
-    finally:
-        with suppress(OSError):  # after the rename it is gone
-            temporary.unlink()

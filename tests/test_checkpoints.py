@@ -31,6 +31,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from ganlab import label_smoothing  # noqa: E402
+from ganlab import _files  # noqa: E402
 from ganlab.neural import _disk  # noqa: E402
 from ganlab.neural.checkpoints import CheckpointError, NotFinite, latest, load, manifest, save, started  # noqa: E402
 from ganlab.neural.minibatch import MinibatchDiscrimination, VirtualBatchNorm, WithReference  # noqa: E402
@@ -753,7 +754,7 @@ def test_a_disk_that_takes_half_a_file_leaves_no_stub(folder, monkeypatch):
 
         return Half()
 
-    monkeypatch.setattr(_disk, "open", half, raising=False)
+    monkeypatch.setattr(_files, "open", half, raising=False)
     with pytest.raises(CheckpointError, match="No space left"):
         save(run, folder)
     assert files(folder) == before

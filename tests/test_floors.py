@@ -10,6 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "ganlab"
 FLOORS = {
+    "_files": 0,
     "_march": 0,
     "_numeric": 0,
     "checks": 0,

@@ -1,8 +1,9 @@
 """Files that are whole or not there, and which processes still live."""
 
 import os
-from contextlib import suppress
 from pathlib import Path
+
+from ganlab._files import put
 
 __all__ = ["CheckpointError", "started", "write"]
 
@@ -29,25 +30,11 @@ def write(path, data):
     ...     (Path(folder) / "a").read_bytes()
     b'one'
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        if os.name != "nt":  # where a folder cannot be opened, and a rename needs no such help
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        put(path, data)
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error}; what was there before is intact. Free some space, "
                               "or choose another folder") from error  # fmt: skip
-    finally:
-        with suppress(OSError):  # after the rename it is gone
-            temporary.unlink()
 
 
 def started(pid):
