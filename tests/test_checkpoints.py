@@ -30,8 +30,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from ganlab import label_smoothing  # noqa: E402
-from ganlab import _files  # noqa: E402
+from ganlab import _files, label_smoothing  # noqa: E402
 from ganlab.neural import _disk  # noqa: E402
 from ganlab.neural.checkpoints import CheckpointError, NotFinite, latest, load, manifest, save, started  # noqa: E402
 from ganlab.neural.minibatch import MinibatchDiscrimination, VirtualBatchNorm, WithReference  # noqa: E402
