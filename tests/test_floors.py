@@ -17,6 +17,8 @@ FLOORS = {
     "_intervals": 1,
     "_samples": 1,
     "tables": 1,
+    "_channels": 1,
+    "codes": 2,
     "_laws": 2,
     "_neighbours": 2,
     "_kernels": 2,

@@ -12,8 +12,8 @@ from torch import nn
 from torch.func import functional_call
 
 from ganlab.checks import InputError, choose, number, whole
+from ganlab.codes import exact_bound, exact_information, matching_error
 from ganlab.neural.minibatch import BatchNorm
-from ganlab.neural.models._channels import exact_bound, exact_information, matching_error
 from ganlab.neural.models._codes import Codes, information_bound, information_bounds, log_likelihoods
 from ganlab.neural.models._images import ImageBatchNorm, Scores, drawn, normal, seeded
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from ganlab.checks import InputError, numbers
 
+__all__ = ["exact_bound", "exact_information", "matching", "matching_error"]
+
 
 def exact_information(joint):
     """Return the mutual information ``I(c; x) = H(c) - H(c | x)`` of a discrete channel, in nats.
@@ -70,20 +72,20 @@ def exact_bound(joint, q):
         return float((joint[there] * np.log(q[there])).sum() - (c * np.log(c)).sum())
 
 
-def matching_error(found, labels):
-    """Return the share of samples in the wrong cluster, under the best one-to-one matching of clusters to labels.
+def matching(found, labels):
+    """Return the class that each cluster stands for: the one-to-one matching with the most samples in their place.
 
-    The matching needs labels, and with few samples it flatters: the best of all matchings is above chance.
+    Found on one set and used on another it names clusters without flattering: ``matching(train, y)[test]``.
 
     Parameters
     ----------
     found, labels : array of shape (n,)
-        Cluster and true class of each sample: whole numbers from 0. Samples of a cluster without a partner are wrong.
+        Cluster and true class of each sample: whole numbers from 0.
 
     Returns
     -------
-    float
-        From 0 to below 1.
+    array of shape (clusters,)
+        -1 for a cluster without a partner, where there are more clusters than classes.
 
     Raises
     ------
@@ -96,8 +98,8 @@ def matching_error(found, labels):
 
     Examples
     --------
-    >>> matching_error([1, 1, 0, 0, 0], [0, 0, 1, 1, 0])
-    0.2
+    >>> matching([1, 1, 0, 0, 0], [0, 0, 1, 1, 0])
+    array([1, 0])
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -106,8 +108,38 @@ def matching_error(found, labels):
         raise InputError(f"found and labels must be equally many, got {len(found)} and {len(labels)}")
     together = np.zeros((found.max() + 1, labels.max() + 1), dtype=int)
     np.add.at(together, (found, labels), 1)
-    right = together[linear_sum_assignment(together, maximize=True)].sum()
-    return float((len(found) - right) / len(found))
+    names = np.full(len(together), -1)
+    clusters, classes = linear_sum_assignment(together, maximize=True)
+    names[clusters] = classes
+    return names
+
+
+def matching_error(found, labels):
+    """Return the share of samples in the wrong cluster, under the best one-to-one matching of clusters to labels.
+
+    The matching needs labels, and with few samples it flatters: the best of all matchings is above chance.
+
+    Parameters
+    ----------
+    found, labels : array of shape (n,)
+        As for `matching`. Samples of a cluster without a partner are wrong.
+
+    Returns
+    -------
+    float
+        From 0 to below 1.
+
+    Raises
+    ------
+    InputError
+        As `matching` does.
+
+    Examples
+    --------
+    >>> matching_error([1, 1, 0, 0, 0], [0, 0, 1, 1, 0])
+    0.2
+    """
+    return float(np.mean(matching(found, labels)[np.asarray(found)] != np.asarray(labels)))
 
 
 def _table(name, value, axis=None):
