@@ -417,7 +417,7 @@ def test_a_full_disk_stops_the_training_and_keeps_what_was_there(tmp_path, monke
 
 def test_a_full_disk_is_borne_on_request_but_not_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(sessions, "save", broken_at(4))
-    with pytest.warns(UserWarning, match="goes on without a new checkpoint: cannot write"):
+    with pytest.warns(UserWarning, match="goes on without what could not be written: cannot write"):
         assert len(quiet(build(), tmp_path / "a", save_every=2, keep_going=True)) == 6
     assert [entry["step"] for entry in manifest(tmp_path / "a")["checkpoints"]] == [2, 6]
     monkeypatch.setattr(sessions, "save", broken_at(6))
@@ -731,3 +731,69 @@ def test_a_gpu_that_is_full_is_one_line_with_advice_and_the_last_good_checkpoint
         quiet(run, tmp_path, save_every=2)
     assert calls
     assert "lock" not in names(tmp_path)
+
+
+# --- looking on ----------------------------------------------------------------------------------------------------
+
+
+def test_look_is_called_after_every_checkpoint_that_is_on_the_disk_and_changes_nothing(tmp_path):
+    run, plain, seen = build(), build(), []
+
+    def look(run):
+        seen.append((run.step, manifest(tmp_path)["checkpoints"][-1]["step"]))
+        run.sample(5)
+
+    rows = quiet(run, tmp_path, save_every=4, look=look)
+    assert seen == [(4, 4), (6, 6)]
+    assert rows == advance(plain, 6)
+    assert same(everything(run), everything(plain))
+    quiet(build(), look=seen.append)  # without a folder nothing is saved
+    assert len(seen) == 2
+
+
+def test_what_look_cannot_write_stops_the_run_unless_it_is_to_go_on(tmp_path):
+    def look(run):
+        if run.step < 6:
+            raise CheckpointError("cannot write a sheet")
+
+    with pytest.raises(CheckpointError, match="cannot write a sheet"):
+        quiet(build(), tmp_path / "a", save_every=2, look=look)
+    assert latest(tmp_path / "a").name == "step-00000002.pt"
+    with pytest.warns(UserWarning, match="goes on without what could not be written: cannot write a sheet"):
+        rows = quiet(build(), tmp_path / "b", save_every=2, look=look, keep_going=True)
+    assert len(rows) == 6
+
+
+@posix
+def test_of_two_processes_the_first_looks_and_its_trouble_stops_both(tmp_path):
+    def work(rank):
+        def look(run):
+            (tmp_path / f"looked{rank}-{run.step}").touch()
+            if run.step == 4:
+                raise CheckpointError("cannot write a sheet")
+
+        try:
+            quiet(build(), tmp_path / "run", save_every=2, look=look)
+        except CheckpointError:
+            return 4
+
+    assert [exit_code(pid) for pid in pair(work)] == [4, 4]
+    assert [name for name in names(tmp_path) if name.startswith("looked")] == ["looked0-2", "looked0-4"]
+
+
+def test_the_bar_has_words_before_it(capsys):
+    fit(build(), every=3, progress="level 8")
+    assert "level 8: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes", ""])
+def test_memory_that_runs_out_on_the_cpu_is_told_from_other_errors(words, monkeypatch):
+    """Fault 35: torch has no class of its own for it on the CPU."""
+
+    def fails(run):
+        raise RuntimeError(words)
+        yield
+
+    monkeypatch.setattr(sessions, "train", fails)
+    with pytest.raises(InputError if words else RuntimeError, match="out of memory on cpu" if words else "^$"):
+        quiet(build())

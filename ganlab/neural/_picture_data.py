@@ -84,7 +84,8 @@ def _stored(file, channels, resolution):
         images = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"--data: {file} cannot be read as a .npy file of numbers: {error}") from None
-    return Pictures(check_images(images, channels, resolution, f"pictures in {file}"), None, Path(file).stem)
+    images = check_images(images, channels, resolution, f"pictures in {file}")
+    return Pictures(images.copy(), None, Path(file).stem)  # of the file itself torch would say that it cannot write
 
 
 def settled(data):

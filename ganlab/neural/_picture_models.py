@@ -55,6 +55,7 @@ def _settings(width, filters=WIDTH, **more):
         **more,
         "seed": (0, "of networks, batches and noise"),
         **{name: SETTINGS[name] for name in ("device", "every")},
+        "threads": (1, "of the CPU; more pay for large networks on a machine that has nothing else to do"),
         "save_every": (500, "steps from one checkpoint, and sheet of samples, to the next"),
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ganlab.checks import InputError, choose
+from ganlab.checks import InputError, choose, whole
 from ganlab.neural import _picture_data, checkpoints, sessions
 from ganlab.neural._folders import RUN, step_of, trained
 from ganlab.neural._formats import SHEETS, many, sheet
@@ -32,17 +32,18 @@ class PicturePlan:
                                  "`ganlab train`: leave out --steps")  # fmt: skip
             recipe = dataclasses.replace(recipe, steps=steps)
         Draws(settings["seed"])  # which checks it
+        torch.set_num_threads(whole("threads", settings["threads"]))
         self.device, self.samples = device or settings["device"], many(settings["resolution"])
         self.runs, self.growth = self.model.plan(settings, recipe), self.model.growth(settings, recipe)
         self.places = ("",) if self.growth is None else tuple(f"{r:04d}" for r in self.growth.resolutions)
         kept = {name: v for name, v in dataclasses.asdict(recipe).items() if name not in self.model.without}
-        self.config = {**settings, "recipe": kept}
-        self.pictures = None
+        self.data, self.pictures = config["data"], None
+        self.config = {**settings, "data": _picture_data.settled(self.data), "recipe": kept}
 
     def about(self):
         """Read the pictures, and yield what is to be said about them."""
         c = self.config
-        self.pictures = _picture_data.read(c["data"], c["resolution"], c["channels"], c["pictures"])
+        self.pictures = _picture_data.read(self.data, c["resolution"], c["channels"], c["pictures"])
         c["channels"] = self.pictures.channels
         yield from str(self.pictures).splitlines()
 

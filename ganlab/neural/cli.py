@@ -102,7 +102,7 @@ def _train(given):
     config = {"ganlab": __version__, "data": given.data, **settings, "recipe": recipe}
     if model:
         _picture_data.outside(folder, given.data)
-        config |= {"model": given.model, "data": _picture_data.settled(given.data)}
+        config["model"] = given.model
     _fit(_plan(config), folder, given, new=True)
 
 
@@ -171,7 +171,7 @@ def _fit_one(run, here, folder, plan, given, new):
     except InputError:  # at the first step: leave no folder that would have to be removed by hand
         if new and parallel.rank() == 0 and not any(folder.rglob("*.pt")):
             (folder / RUN).unlink(), (here / sessions.HISTORY).unlink(missing_ok=True)
-            if here != folder:
+            if here != folder and here.is_dir():
                 here.rmdir()
         raise
 

@@ -235,7 +235,7 @@ def _store(run, folder, history, look, keep_going=False):
         if not keep_going or isinstance(error, DivergedError):
             raise
         if parallel.rank() == 0:
-            warnings.warn(f"training goes on without a new checkpoint: {error}", stacklevel=3)
+            warnings.warn(f"training goes on without what could not be written: {error}", stacklevel=3)
 
 
 def _last_good(folder):
