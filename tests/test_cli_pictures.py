@@ -371,10 +371,11 @@ def dies(monkeypatch, where):
     elif where == "before anything":
         monkeypatch.setattr(sessions, "fit", kill)
     else:
+        stage = 3 if where == "at the third level" else 2
 
         def fading(run):
             for record in loop(run):
-                if run.G.stage == 2 and run.step == 3:  # of a fade of four
+                if run.G.stage == stage and run.step == 3:  # of a fade of four
                     kill()
                 yield record
 
@@ -383,9 +384,11 @@ def dies(monkeypatch, where):
 
 @posix
 @pytest.mark.parametrize("where", ["in the middle of a fade", "between two levels", "before a sheet",
-                                   "before the first checkpoint", "before anything"])  # fmt: skip
+                                   "before the first checkpoint", "before anything",
+                                   "at the third level"])  # fmt: skip
 def test_a_kill_at_the_worst_moment_loses_nothing(where, monkeypatch, capsys):
-    flags = ["--save-every", "1", "--every", "1"]
+    side = 16 if where == "at the third level" else 8
+    flags = ["--save-every", "1", "--every", "1", "--resolution", str(side)]
     assert train("progan", *flags, "--out", "whole") == 0
 
     def work():
@@ -393,14 +396,15 @@ def test_a_kill_at_the_worst_moment_loses_nothing(where, monkeypatch, capsys):
         return train("progan", *flags, "--out", "broken")
 
     assert exit_code(fork(work)) == -signal.SIGKILL
-    reached = {"in the middle of a fade": "8 x 8: 2/10", "between two levels": "4 x 4: 6/6",
+    reached = {"in the middle of a fade": "8 x 8: 2/10", "at the third level": "16 x 16: 2/10",
+               "between two levels": "4 x 4: 6/6",
                "before a sheet": "4 x 4: 1/6"}.get(where, "4 x 4: 0/6")  # fmt: skip
     capsys.readouterr()
     assert main(["list", "."]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert [" ".join(row.split()) for row in rows] == [
-        f"{name} progan faces 8 {step} wasserstein + wgan_gp 10 + drift 0.001"
-        for name, step in (("broken", reached), ("whole", "8 x 8: 10/10"))
+        f"{name} progan faces {side} {step} wasserstein + wgan_gp 10 + drift 0.001"
+        for name, step in (("broken", reached), ("whole", f"{side} x {side}: 10/10"))
     ]
     assert main(["resume", "broken"]) == 0
     assert same(everything("broken"), everything("whole"))
@@ -859,3 +863,22 @@ def test_the_planar_half_is_built_as_before():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert main(["train", "ring", "--data", "faces"]) == 2
+
+
+def test_pictures_without_a_model_are_told_to_take_one(capsys):
+    assert main(["train", "glyphs"]) == 2
+    assert "`ganlab train MODEL --data glyphs` with one of progan, dcgan, infogan, baseline" in one_line(capsys)
+
+
+def test_the_folder_of_all_levels_is_locked_while_one_of_them_trains(monkeypatch):
+    seen = []
+
+    def look_around(run):
+        for record in loop(run):
+            seen.append(sorted(p.as_posix() for p in Path("runs/progan-faces").rglob("lock")))
+            yield record
+
+    monkeypatch.setattr(sessions, "train", look_around)
+    assert train() == 0
+    levels = [["runs/progan-faces/0004/lock"]] * 6 + [["runs/progan-faces/0008/lock"]] * 10
+    assert seen == [[*inner, "runs/progan-faces/lock"] for inner in levels]

@@ -92,6 +92,9 @@ def _plain(line):
 def _train(given):
     """``ganlab train``"""
     model = MODELS[given.model] if given.model else None
+    if model is None and given.data in _picture_data.NAMES:
+        raise InputError(f"{given.data} are pictures, which need a model: `ganlab train MODEL --data {given.data}` "
+                         f"with one of {', '.join(MODELS)}")  # fmt: skip
     name = f"{given.model}-{_picture_data.label(given.data)}" if model else given.data
     folder = Path("runs") / name if given.out is None else Path(given.out)
     if given.name is not None:
