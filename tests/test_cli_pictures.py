@@ -832,7 +832,7 @@ def test_the_bar_names_the_level(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     assert train("progan", "--every", "1") == 0
     shown = capsys.readouterr().err
-    for words in ("0004: 100%", "6/6", "0008: 100%", "10/10", "d_gain"):
+    for words in ("4 x 4: 100%", "6/6", "8 x 8: 100%", "10/10", "d_gain"):
         assert words in shown
 
 

@@ -79,7 +79,8 @@ def sheet(pictures, law=None):
     from PIL import Image
 
     zoom, columns = max(1, SHEET // 8 // pictures.shape[-1]), math.ceil(math.sqrt(len(pictures)))
-    grid, file = mosaic(np.nan_to_num(pictures), columns, zoom, gap=4), io.BytesIO()
+    shown = np.where(np.isnan(pictures), 0, pictures)  # a run about to diverge still gets its sheet, grey there
+    grid, file = mosaic(shown, columns, zoom, gap=4), io.BytesIO()
     Image.fromarray(np.round(255 * grid).astype(np.uint8)).save(file, "png")
     return file.getvalue()
 

@@ -45,4 +45,5 @@ def append(folder, row):
 
 
 def write_history(folder, history):
+    """Write all rows, whole or not at all."""
     write(folder / HISTORY, "".join(json.dumps(row) + "\n" for row in history).encode())

@@ -54,6 +54,10 @@ class PicturePlan:
         blanks = torch.zeros(1, *shape).expand(c["recipe"]["batch"], *shape) if blank else None
         yield from self.runs(blanks if blank else torch.as_tensor(self.pictures.images), self.device)
 
+    def title(self, run):
+        """Return what stands before the bar."""
+        return f"{run.data.shape[-1]} x {run.data.shape[-1]}"
+
     def look(self, folder):
         """Return what writes a sheet of the same noise after each checkpoint."""
 
@@ -66,8 +70,7 @@ class PicturePlan:
 
     def finish(self, run, folder):
         """Yield what is to be said at the end of a stage."""
-        side = run.data.shape[-1]
-        yield f"{side} x {side}, step {run.step}: {_sheet_of(run, folder)}"
+        yield f"{self.title(run)}, step {run.step}: {_sheet_of(run, folder)}"
 
     def skip(self, run):
         """Let a level count as trained, without its weights: what became of them is in the next one's checkpoint."""

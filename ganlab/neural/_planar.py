@@ -105,6 +105,10 @@ class PlanarPlan:
         """Load what is needed to draw samples."""
         checkpoints.load(run, folder, previous)
 
+    def title(self, run):
+        """Return what stands before the bar: nothing."""
+        return ""
+
     def look(self, folder):
         """Return what is called after each checkpoint."""
 

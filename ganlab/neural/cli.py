@@ -19,6 +19,7 @@ from ganlab.checks import InputError, choose
 from ganlab.neural import _picture_data, checkpoints, parallel, sessions
 from ganlab.neural._arguments import FLAGS, parse
 from ganlab.neural._folders import RUN, read_json, refuse_used, trained, write_json
+from ganlab.neural._history import HISTORY
 from ganlab.neural._picture_models import MODELS
 from ganlab.neural._picture_plan import PicturePlan
 from ganlab.neural._planar import SETTINGS, PlanarPlan, build
@@ -169,11 +170,11 @@ def _fit_one(run, here, folder, plan, given, new):
     config = plan.config
     try:
         sessions.fit(run, here, every=config["every"], save_every=config["save_every"], look=plan.look(folder),
-                     progress=sys.stderr.isatty() and (here.name if here != folder else True),
+                     progress=sys.stderr.isatty() and (plan.title(run) or True),
                      keep_going=given.keep_going)  # fmt: skip
     except InputError:  # at the first step: leave no folder that would have to be removed by hand
         if new and parallel.rank() == 0 and not any(folder.rglob("*.pt")):
-            (folder / RUN).unlink(), (here / sessions.HISTORY).unlink(missing_ok=True)
+            (folder / RUN).unlink(), (here / HISTORY).unlink(missing_ok=True)
             if here != folder and here.is_dir():
                 here.rmdir()
         raise

@@ -15,13 +15,13 @@ from tqdm import tqdm
 
 from ganlab.checks import InputError, whole
 from ganlab.neural import parallel
-from ganlab.neural._history import HISTORY, append, read_history, write_history
+from ganlab.neural._history import append, read_history, write_history
 from ganlab.neural._locks import open_folder
 from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save
 from ganlab.neural.runs import DivergedError
 from ganlab.neural.training import train
 
-__all__ = ["HISTORY", "Interrupted", "fit", "no_memory", "open_folder", "read_history", "resume"]
+__all__ = ["Interrupted", "fit", "no_memory", "open_folder", "read_history", "resume"]
 
 
 class Interrupted(KeyboardInterrupt):
