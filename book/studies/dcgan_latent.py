@@ -178,8 +178,9 @@ def following(G, net, attribute, z):
     rows, columns = REGIONS[attribute]
     there = maps[:, :, rows, columns].mean(dim=(2, 3)).numpy()
     logit = read(net, draw(G, z))[:, ATTRIBUTES.index(attribute)]
-    with np.errstate(invalid="ignore"):
-        follows = np.nan_to_num([np.corrcoef(column, logit)[0, 1] for column in there.T], nan=-1.0)  # a dead filter
+    there, logit = there - there.mean(axis=0), logit - logit.mean()
+    lengths = np.linalg.norm(there, axis=0) * np.linalg.norm(logit)
+    follows = there.T @ logit / (lengths + 1e-9)  # the correlation; 0 for a filter that is dead
     order = np.argsort(-follows)
     return maps, order, follows[order]
 
