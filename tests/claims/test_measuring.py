@@ -375,3 +375,81 @@ def test_trained_noise_scores_above_real_digits():
     assert start < 3 < class_score(seen.probabilities(real)) < 8 < class_score(seen.probabilities(x))
     far = frechet(seen.features(halves()[0]), seen.features(x.numpy())).value
     assert far > 10 * frechet(seen.features(halves()[0]), seen.features(halves()[1])).value
+
+
+# ---- which measure sees which sickness
+
+
+def seen_by(measure):
+    """The sicknesses that a measure sees in at least four of five seeds."""
+    study = stored("sicknesses")
+    k = study["measures"].index(measure)
+    need = 0.8 * study["settings"]["seeds"]
+    return {name for name, row in study["sicknesses"].items() if row["alarms"][k] >= need}
+
+
+@claim("MEAS-14")
+def test_the_alarms_of_the_study():
+    study = stored("sicknesses")
+    seeds, sick = study["settings"]["seeds"], study["sicknesses"]
+    assert seeds >= 20
+    false = np.array(sick["healthy"]["alarms"])
+    # each alarm is false one time in twenty: all of them together, and none far off
+    assert binom.cdf(false.sum(), 12 * seeds, 0.05) > 0.01 < binom.sf(false.sum() - 1, 12 * seeds, 0.05)
+    assert binom.sf(false.max() - 1, seeds, 0.05) * 12 > 0.05
+    everything = set(sick) - {"healthy"}
+    assert all(seen_by(name) < everything for name in study["measures"])
+    copies = sick["copies of the training set"]
+    assert [m for m, a in zip(study["measures"], copies["alarms"], strict=True) if a > 0.2 * seeds] == ["memorisation"]
+    assert copies["largest FID"] < study["lowest FID of the healthy"] / 4
+    assert "noise" not in seen_by("FID")
+    assert "all stand upright" in seen_by("FID") - seen_by("KID")
+    assert "noise" in seen_by("KID")
+    assert seen_by("precision") == seen_by("density") == {"one pixel aside"}
+    assert {"noise", "blur", "faded"} <= seen_by("patches") - seen_by("patches, each scaled")
+
+
+@claim("MEAS-14")
+def test_some_cells_of_the_study_again():
+    import measuring_sicknesses as study
+
+    found, names = stored("sicknesses"), list(study.SIGNS)
+    assert names == found["measures"]
+    assert found["settings"] == study.SETTINGS
+    limits = np.array(found["thresholds"])
+
+    def alarms(sickness, seed):
+        return dict(zip(names, study.alarms(np.array(study.cell(sickness, seed)), limits), strict=True))
+
+    copies, aside, missing = (
+        alarms("copies of the training set", 501),
+        alarms("one pixel aside", 502),
+        alarms("a digit is missing", 503),
+    )
+    assert copies["memorisation"]
+    assert not copies["FID"]
+    assert all(aside[name] for name in ("FID", "KID", "precision", "recall", "patches", "C2ST"))
+    assert missing["FID"]
+    assert missing["recall"]
+    assert missing["KL of classes"]
+    assert not missing["memorisation"] or not aside["memorisation"]
+
+
+@claim("MEAS-14")
+def test_the_made_sicknesses_are_what_they_are_called():
+    import measuring_sicknesses as study
+
+    train = study.draw(60, rng(1))
+    same = {name: make(train, 60, rng(2)) for name, make in study.SICKNESSES.items()}
+    x = same["healthy"]
+    assert np.array_equal(same["one pixel aside"][..., 1:], x[..., :-1])
+    assert np.allclose(same["faded"], 0.97 * x + 0.03)
+    assert np.std(same["noise"][:, :, 8] - x[:, :, 8]) == pytest.approx(0.1, rel=0.5)
+    for axis in (2, 3):
+        edges = [np.square(np.diff(z, axis=axis)).sum() for z in (same["blur"], x)]
+        assert edges[0] < 0.8 * edges[1]
+    assert len(np.unique(study.repeats(train, 500, rng(3)).reshape(500, -1), axis=0)) == 100
+    assert cdist(flat(same["copies of the training set"]), flat(train)).min(axis=1).max() < 0.02 * 16 * 1.5
+    limits = study.thresholds(np.tile(np.arange(1.0, 101)[:, None], (1, 12)))
+    assert set(limits[np.array(list(study.SIGNS.values())) > 0]) == {96.0}  # four of a hundred lie beyond 96
+    assert set(limits[np.array(list(study.SIGNS.values())) < 0]) == {5.0}
