@@ -15,6 +15,7 @@ from ganlab.checks import InputError  # noqa: E402
 from ganlab.data import ring, two_peaks  # noqa: E402
 from ganlab.neural import training  # noqa: E402
 from ganlab.neural.devices import profile  # noqa: E402
+from ganlab.neural.draws import Draws  # noqa: E402
 from ganlab.neural.models.mlp import mlp, unstack  # noqa: E402
 from ganlab.neural.penalties import PENALTIES  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
@@ -389,3 +390,36 @@ def test_the_profile_is_that_of_the_environment(monkeypatch):
     monkeypatch.setenv("GANLAB_PROFILE", "fast")
     with pytest.raises(InputError, match=r"GANLAB_PROFILE\) 'fast': choose one of class, gpu"):
         profile()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("80 GiB"),
+        MemoryError("none left"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_that_runs_out_is_not_taken_for_networks_that_do_not_fit(error):
+    class Greedy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, z):
+            raise error
+
+    with pytest.raises(type(error), match=str(error)[-6:]):
+        Run(Greedy(), mlp(2, 1), ring(), Recipe(steps=1), device="cpu")
+
+
+def test_samples_drawn_a_part_at_a_time_are_those_drawn_at_once():
+    G = nn.Sequential(nn.Linear(2, 16), nn.Unflatten(1, (1, 4, 4)), nn.Tanh())
+    run = Run(
+        G, nn.Sequential(nn.Flatten(), nn.Linear(16, 1)), torch.zeros(128, 1, 4, 4), Recipe(ema=0.0), device="cpu"
+    )
+    whole = G(Draws(3, run.device).at("sample").normal(600, 2)).detach().numpy()
+    np.testing.assert_allclose(run.sample(600, 3), whole, atol=1e-6)
+    assert run.sample(600, 3).shape == (600, 1, 4, 4)
+    stacked = Run(mlp(2, 2, seed=[0, 1]), mlp(2, 1, seed=[2, 3]), ring(), Recipe(), seed=[0, 1], device="cpu")
+    assert stacked.sample(5000).shape == (2, 5000, 2)

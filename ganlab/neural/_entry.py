@@ -5,6 +5,7 @@ import torch
 
 from ganlab.checks import InputError, whole
 from ganlab.neural._scores import scores
+from ganlab.neural.devices import no_memory
 from ganlab.neural.minibatch import pack
 
 __all__ = ["as_tensor", "share_of_batch", "try_out"]
@@ -56,9 +57,9 @@ def try_out(run):
         if fake.shape[1 + run.rng.stacked :] != run.data.shape[1:]:
             raise InputError(f"G makes samples of shape {tuple(fake.shape[1:])}, data have {tuple(run.data.shape[1:])}")
         scores(run.D, pack(fake, run.recipe.pack))
-    except torch.OutOfMemoryError:
-        raise
     except (RuntimeError, IndexError) as error:
+        if no_memory(error):
+            raise
         raise InputError(f"G and D do not fit noise {tuple(z.shape)} and data {tuple(run.data.shape)} "
                          f"(stacks need the same number of seeds in G, D and Run): {error}") from None  # fmt: skip
     finally:

@@ -23,6 +23,7 @@ from ganlab.neural._history import HISTORY
 from ganlab.neural._picture_models import MODELS
 from ganlab.neural._picture_plan import PicturePlan
 from ganlab.neural._planar import SETTINGS, PlanarPlan, build
+from ganlab.neural.devices import no_memory
 from ganlab.neural.recipes import Recipe
 from ganlab.neural.runs import DivergedError
 
@@ -59,7 +60,7 @@ def main(argv=None):
         except (checkpoints.CheckpointError, OSError) as error:
             return _complain(error, 4)
         except (MemoryError, RuntimeError) as error:
-            if not sessions.no_memory(error):
+            if not no_memory(error):
                 raise
             advice = "lower --batch, the width (--width, --hidden), --pictures or -n"
             return _complain(f"out of memory, {advice}: {error}", 2)

@@ -9,7 +9,7 @@ import torch
 
 from ganlab.checks import InputError, choose
 
-__all__ = ["PROFILES", "find_device", "free_memory", "keep_memory", "profile"]
+__all__ = ["PROFILES", "find_device", "free_memory", "keep_memory", "no_memory", "profile"]
 
 PROFILES = {"class": "minutes on two CPU cores", "gpu": "the real thing"}
 
@@ -112,3 +112,15 @@ def free_memory(device):
             lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
             return 1024 * int(dict(line.split(":") for line in lines)["MemAvailable"].split()[0])
     return math.inf
+
+
+def no_memory(error):
+    """Tell whether an error says that memory has run out, on a GPU or, where torch has no class for it, on the CPU.
+
+    Examples
+    --------
+    >>> no_memory(MemoryError()), no_memory(RuntimeError("another"))
+    (True, False)
+    """
+    classes = MemoryError, torch.OutOfMemoryError
+    return isinstance(error, classes) or "DefaultCPUAllocator: can't allocate memory" in str(error)

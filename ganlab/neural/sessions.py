@@ -18,10 +18,11 @@ from ganlab.neural import parallel
 from ganlab.neural._history import append, read_history, write_history
 from ganlab.neural._locks import open_folder
 from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save
+from ganlab.neural.devices import no_memory
 from ganlab.neural.runs import DivergedError
 from ganlab.neural.training import train
 
-__all__ = ["Interrupted", "fit", "no_memory", "open_folder", "read_history", "resume"]
+__all__ = ["Interrupted", "fit", "open_folder", "read_history", "resume"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -162,18 +163,6 @@ def resume(run, folder, previous=False):
     """
     load(run, folder, previous)
     return read_history(folder, run.step)
-
-
-def no_memory(error):
-    """Tell whether an error says that memory has run out, on a GPU or, where torch has no class for it, on the CPU.
-
-    Examples
-    --------
-    >>> no_memory(MemoryError()), no_memory(RuntimeError("another"))
-    (True, False)
-    """
-    classes = MemoryError, torch.OutOfMemoryError
-    return isinstance(error, classes) or "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 @contextmanager
