@@ -373,6 +373,9 @@ def test_trained_noise_scores_above_real_digits():
         x = (x + 0.02 * torch.autograd.grad(gain, x)[0].sign()).detach().clamp(-1, 1)
     real = halves()[3]
     assert start < 3 < class_score(seen.probabilities(real)) < 8 < class_score(seen.probabilities(x))
+    train = pictures.digits("train").images
+    ten = seen.probabilities(train[seen.probabilities(train).argmax(0)])
+    assert class_score(ten) > 8.5
     far = frechet(seen.features(halves()[0]), seen.features(x.numpy())).value
     assert far > 10 * frechet(seen.features(halves()[0]), seen.features(halves()[1])).value
 
