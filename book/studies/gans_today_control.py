@@ -1,7 +1,9 @@
-"""Two controls for the stacked digits: twice the weight on one penalty, and a critic that learns alone.
+"""Three controls: twice the weight on one penalty, penalties now and then, and a critic that learns alone.
 
 "double": in `gans_today_digits.py` the rows with R1 and R2 pay both at gamma = 1, so more in total than the rows with
 one. Here one penalty is paid at gamma = 2, all else equal. Near an equilibrium that should be the same.
+"lazy": the ring of `gans_today_plane.py` with R1 and R2 at gamma = 2, paid at every fourth or sixteenth step only, so
+many times as strong, ten seeds.
 "alone": the same networks, but the generator stands still (its learning rate is 1e-12) and draws what it drew at the
 start, far from the data. Stored while the critic learns: its root mean square slope at data and at fakes, ten seeds.
 
@@ -23,8 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from gans_today_digits import LOSSES, PENALTIES, SETTINGS, make, study
 from gans_today_plane import slopes
+from gans_today_plane import study as study_in_the_plane
 
 LOOKS = (10, 30, 100, 300, 1000)
+LAZY = (4, 16)
 SINGLE = ("R1 only", "R2 only")
 
 
@@ -38,7 +42,10 @@ def alone(names, seeds, looks=LOOKS, loss="rpgan"):
 def main():
     from results import store
 
-    seeds, results = range(SETTINGS["seeds"]), {"settings": SETTINGS, "alone": {}, "double": {}}
+    seeds, results = range(SETTINGS["seeds"]), {"settings": SETTINGS, "alone": {}, "double": {}, "lazy": {}}
+    for lazy in LAZY:
+        results["lazy"][str(lazy)] = study_in_the_plane("ring", "rpgan", ("r1", "r2"), 2.0, seeds, lazy)
+        print("lazy", lazy, results["lazy"][str(lazy)], flush=True)
     for name, names in {**PENALTIES, "none": ()}.items():
         results["alone"][name] = alone(names, seeds)
         print(name, results["alone"][name][-1], flush=True)
