@@ -131,6 +131,16 @@ def test_with_random_pairs_leaving_costs_again(n):
                     assert best(n, (*y[:i], n, *y[i + 1 :]), "random pairs") > here + 0.02
 
 
+@claim("TODAY-04")
+@pytest.mark.parametrize(("n", "usual", "paired"), [(2, 0.377, 0.333), (3, 0.245, 0.266), (5, 0.145, 0.217)])
+def test_rise_over_fall_is_higher_with_random_pairs_from_three_points_on(n, usual, paired):
+    journey = ([0] * n, [0] * (n - 1) + [n], [0] * (n - 1) + [1])
+    for kind, ratio in (("usual", usual), ("random pairs", paired)):
+        heap, away, there = (best(n, y, kind) for y in journey)
+        assert (away - heap) / (away - there) == pytest.approx(ratio, abs=1e-3)
+    assert (paired > usual) == (n >= 3)
+
+
 def random_pairs_value(q):
     """The formula of the page, in the shares of the fakes at n data points (the rest is elsewhere)."""
     n, value = len(q), -log(2) / len(q) * sum(q)
@@ -429,3 +439,62 @@ def test_the_convolutional_baseline_has_not_diverged_and_the_usual_loss_with_r1_
     records = [record.row() for record in train(run)]
     assert all(np.isfinite(list(record.values())).all() for record in records)
     assert np.isfinite(run.sample(50)).all()
+
+
+@claim("TODAY-13")
+def test_one_penalty_of_twice_the_weight_does_what_two_do():
+    for loss in ("rpgan", "nonsaturating"):
+        both, single = kl(f"{loss}, R1 and R2"), kl(f"{loss}, R1 only")
+        assert np.mean(single - both) > 0.07
+        for penalty in ("R1 only", "R2 only"):
+            low, high = metrics.mean_interval(kl(f"{loss}, {penalty}, 2", "control", "double") - both)
+            assert low < 0 < high < 0.07
+    import gans_today_control as study
+
+    names = study.PENALTIES["R1 only"]
+    assert study.make("rpgan", names, 2.0, [0], steps=1).recipe.penalties == {"r1": 2.0}
+    assert study.make("rpgan", study.PENALTIES["R1 and R2"], 1.0, [0], steps=1).recipe.penalties == {"r1": 1, "r2": 1}
+
+
+@claim("TODAY-14")
+def test_in_the_game_both_slopes_are_one_and_alone_r1_leaves_the_fakes_free():
+    for loss, penalty in itertools.product(("rpgan", "nonsaturating"), ("none", "R1 only", "R2 only", "R1 and R2")):
+        row = stored("digits")["rows"][f"{loss}, {penalty}"]
+        ratio = np.array(row["at_fakes"]) / np.array(row["at_data"])
+        assert (np.abs(ratio - 1) < 0.1).all()
+    alone = {name: {look["step"]: look for look in looks} for name, looks in stored("control")["alone"].items()}
+    for step in (100, 300):
+        assert min(alone["R1 only"][step]["at_fakes"]) > max(alone["R1 only"][step]["at_data"])
+        both = alone["R1 and R2"][step]
+        assert max(both["at_fakes"] + both["at_data"]) < 0.4
+    assert min(alone["R2 only"][30]["at_data"]) > 1.5 * max(alone["R2 only"][30]["at_fakes"])
+
+
+@claim("TODAY-14")
+def test_a_critic_alone_again_has_its_free_end_where_nothing_is_paid():
+    import gans_today_control as study
+
+    ends = {
+        name: study.alone(study.PENALTIES[name], range(2), (70,))[-1] for name in ("R1 only", "R2 only", "R1 and R2")
+    }
+    ratio = {name: np.array(end["at_fakes"]) / np.array(end["at_data"]) for name, end in ends.items()}
+    assert ratio["R1 only"].min() > 1.5
+    assert ratio["R2 only"].max() < 0.5
+    assert ratio["R1 only"].min() > 2 * ratio["R1 and R2"].max()
+
+
+@claim("TODAY-17")
+def test_penalties_at_every_sixteenth_step_lose_the_ring():
+    whole = {every: sum(m == 8 for m in row["modes"]) for every, row in stored("control")["lazy"].items()}
+    assert whole["4"] == sum(m == 8 for m in stored("plane")["rows"]["ring, rpgan, R1 and R2, 2"]["modes"]) == 10
+    assert whole["16"] <= 4
+    import gans_today_plane as study
+    from mode_collapse_cures import reached
+
+    found = {}
+    for lazy in (1, 16):
+        run = study.make("ring", "rpgan", ("r1", "r2"), 2.0, [0, 2, 4, 5], lazy, steps=250)
+        for _ in train(run):
+            pass
+        found[lazy] = [reached(x, study.LAWS["ring"]) for x in run.sample(800, averaged=False)]
+    assert np.median(found[16]) < np.median(found[1])
