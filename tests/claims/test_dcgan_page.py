@@ -580,3 +580,25 @@ def test_ten_seeds_of_every_loss_fail_without_the_recipe_and_not_alike():
     assert low < 0 < high
     assert ratio(rows["least squares, constant filters"], plain)[1] < 0
     assert ratio(rows["WGAN-GP, constant filters"], plain)[1] < np.log(0.6)
+
+
+@claim("A-08")
+def test_lower_discs_are_larger_in_generated_scenes_as_in_real_ones():
+    from scipy.ndimage import label
+
+    def slope(texts):
+        height, area = [], []
+        for text in texts:
+            image = np.array([int(c, 16) for c in text]).reshape(16, 16)
+            spots, n = label(image > 7)
+            for spot in range(1, n + 1):
+                rows = np.nonzero(spots == spot)[0]
+                height.append(1 - (2 * rows.mean() + 1) / 16)
+                area.append(len(rows))
+        return np.polyfit(height, np.log(area) / 2, 1)[0]
+
+    found = stored("counting")
+    drawn = slope([text for seed in found["seeds"] for text in seed["pictures"]])
+    real = slope(found["real"]["pictures"])
+    assert real < -0.15
+    assert drawn == pytest.approx(real, abs=0.12)
