@@ -51,7 +51,7 @@ def by_hand(G, D, data, batch, latent, penalty=0.0, extra=None):
         yield
 
 
-def compare(capsys, what, G, D, side, batch, steps, hand=None, **recipe):
+def compare(benchmark, capsys, what, G, D, side, batch, steps, hand=None, **recipe):
     """Print the ratio for a pair of networks."""
     data = torch.rand(1000, 1, side, side) * 2 - 1
     hand, latent = dict(hand or {}), recipe["latent"]
@@ -59,32 +59,34 @@ def compare(capsys, what, G, D, side, batch, steps, hand=None, **recipe):
     if "extra" in hand:
         hand["extra"] = hand["extra"](*theirs)
     run = Run(*mine, data, Recipe(steps=10**9, batch=batch, ema=0.0, lr=2e-4, **recipe), device="cpu")
-    ratio(capsys, what, train(run), by_hand(*theirs, data, batch, latent, **hand), steps)
+    ours = train(run)
+    ratio(capsys, what, ours, by_hand(*theirs, data, batch, latent, **hand), steps)
+    benchmark.pedantic(next, (ours,), rounds=5)
 
 
 @pytest.mark.parametrize(("name", "choices"), CHOICES.items())
-def test_dcgan(capsys, name, choices):
+def test_dcgan(benchmark, capsys, name, choices):
     """Targets: 1.25 in float32, 1.8 with bf16 and channels last."""
     G, D = dcgan.generator(32, 1, 100, 32), dcgan.discriminator(32, 1, 32)
-    compare(capsys, f"DCGAN 32 x 32, batch 64, {name}", G, D, 32, 64, 8, latent=100, **choices)
+    compare(benchmark, capsys, f"DCGAN 32 x 32, batch 64, {name}", G, D, 32, 64, 8, latent=100, **choices)
 
 
 @pytest.mark.parametrize(("name", "choices"), CHOICES.items())
-def test_infogan(capsys, name, choices):
+def test_infogan(benchmark, capsys, name, choices):
     """Targets: 1.25 in float32, 1.8 with bf16 and channels last."""
     codes = Codes((10,), 2)
     G, D = infogan.generator(codes, width=32), infogan.discriminator(codes, width=32)
     hand = {"extra": lambda G, D: lambda z: infogan.information_seen(G, D, None, None, z)}
-    compare(capsys, f"InfoGAN 28 x 28, batch 64, {name}", G, D, 28, 64, 8, hand, latent=G.latent,
+    compare(benchmark, capsys, f"InfoGAN 28 x 28, batch 64, {name}", G, D, 28, 64, 8, hand, latent=G.latent,
             game_terms={infogan.information_seen: 1.0}, **choices)  # fmt: skip
 
 
 @pytest.mark.parametrize(("side", "steps"), [(4, 40), (8, 20), (16, 8), (32, 4)])
-def test_progan(capsys, side, steps):
+def test_progan(benchmark, capsys, side, steps):
     """Target: at least 1.0 at every stage, in the middle of a fade."""
     G, D = progan.generator(max(4, side // 2), 1, 64, 64), progan.discriminator(max(4, side // 2), 1, 64)
     if side > 4:
         G, D = progan.grow(G), progan.grow(D)
         G.fade.set(0.5), D.fade.set(0.5)
-    compare(capsys, f"ProGAN {side} x {side}, batch 16", G, D, side, 16, steps, {"penalty": 10.0}, latent=64,
+    compare(benchmark, capsys, f"ProGAN {side} x {side}, batch 16", G, D, side, 16, steps, {"penalty": 10.0}, latent=64,
             objective="wasserstein", penalties={"wgan_gp": 10, "drift": 0.001})  # fmt: skip
