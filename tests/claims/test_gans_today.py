@@ -463,6 +463,7 @@ def test_in_the_game_both_slopes_are_one_and_alone_r1_leaves_the_fakes_free():
         ratio = np.array(row["at_fakes"]) / np.array(row["at_data"])
         assert (np.abs(ratio - 1) < 0.1).all()
     alone = {name: {look["step"]: look for look in looks} for name, looks in stored("control")["alone"].items()}
+    assert (np.divide(alone["R1 only"][300]["at_fakes"], alone["R1 only"][300]["at_data"]) > 4).all()
     for step in (100, 300):
         assert min(alone["R1 only"][step]["at_fakes"]) > max(alone["R1 only"][step]["at_data"])
         both = alone["R1 and R2"][step]
