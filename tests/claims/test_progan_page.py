@@ -315,6 +315,14 @@ def test_the_fade_and_the_averaged_generator_help_and_of_two_others_one_cannot_t
     assert interval("no equalised rate")[0] > -0.1
 
 
+@claim("PROGAN-06")
+def test_pixel_norm_raises_recall():
+    with_norm, without = last("everything", "recall"), last("no pixel norm", "recall")
+    assert len(without) == 10
+    assert (without < with_norm).all()  # by chance once in 1,024
+    assert 2 <= (last("no minibatch deviation", "recall") >= with_norm).sum() <= 5  # which may be chance
+
+
 @claim("A-12", "PROGAN-06")
 def test_full_size_is_better_with_as_many_pictures_and_dearer():
     assert interval("no growth")[1] < 0
