@@ -108,7 +108,8 @@ def _wrong_values(a):
     if not np.isfinite([low, high]).all():
         yield f"{np.count_nonzero(~np.isfinite(a))} of {a.size} numbers are NaN or infinite"
     elif low < -1 - _ROUNDING or high > 1 + _ROUNDING:
-        bytes_ = "; scale [0, 255] with x / 127.5 - 1" if low >= 0 and high <= 255 else "; scale them"
+        scale = "; scale them, or cut off what a network without tanh made with x.clip(-1, 1)"
+        bytes_ = "; scale [0, 255] with x / 127.5 - 1" if low >= 0 and high <= 255 else scale
         yield f"they reach from {low:g} to {high:g}{bytes_}"
 
 
