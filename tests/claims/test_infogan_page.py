@@ -527,3 +527,24 @@ def test_what_is_recovered_is_measured_on_a_reader_that_knows():
     assert np.abs(straight["correlations"]) == pytest.approx(np.eye(2), abs=0.06)
     assert straight["gap"] > 0.9
     assert turned["gap"] < 0.03
+
+
+@claim("INFO-04")
+def test_other_rates_and_weights_are_worse_on_average_though_the_bound_is_not_far_below():
+    ours = column("digits", "InfoGAN", "errors")[:, 1]
+    for row in ("equal rates", "one weight"):
+        errors, bound = column("digits", row, "errors")[:, 1], column("digits", row, "curve")[:, -1]
+        assert len(errors) == 10
+        assert errors.mean() > ours.mean() + 0.05
+        assert bound.min() > 1.5  # readable
+        assert (bound <= log(10)).all()
+
+
+@claim("INFO-04")
+def test_the_rows_change_what_they_say():
+    from infogan_digits import make
+
+    runs = {row: make(row, 0, steps=1) for row in ("InfoGAN", "equal rates", "one weight", "plain GAN")}
+    assert [(r.recipe.lr, r.recipe.lr_g) for r in runs.values()] == [(2e-4, 1e-3), (2e-4, 2e-4), *[(2e-4, 1e-3)] * 2]
+    weights = {row: [t.keywords["continuous"] for t in r.recipe.game_terms] for row, r in runs.items()}
+    assert weights == {"InfoGAN": [0.1], "equal rates": [0.1], "one weight": [1.0], "plain GAN": []}
