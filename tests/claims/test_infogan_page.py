@@ -548,3 +548,13 @@ def test_the_rows_change_what_they_say():
     assert [(r.recipe.lr, r.recipe.lr_g) for r in runs.values()] == [(2e-4, 1e-3), (2e-4, 2e-4), *[(2e-4, 1e-3)] * 2]
     weights = {row: [t.keywords["continuous"] for t in r.recipe.game_terms] for row, r in runs.items()}
     assert weights == {"InfoGAN": [0.1], "equal rates": [0.1], "one weight": [1.0], "plain GAN": []}
+
+
+@claim("I-13")
+def test_with_three_glyphs_the_class_is_found_and_the_other_codes_are_mixed():
+    gaps = column("glyphs", "three glyphs", "by_factor")
+    kinds = column("glyphs", "three glyphs", "share")[:, 0, 0]
+    assert gaps.shape == (10, 3)
+    assert column("glyphs", "three glyphs", "curve")[:, -1, 0].min() > 1.0  # of ln 3 = 1.10
+    assert np.median(kinds) > 0.6
+    assert np.median(gaps[:, 1:]) < 0.15
