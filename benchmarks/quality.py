@@ -22,7 +22,7 @@ from ganlab.neural.training import train
 TASKS = {
     "ring": (data.ring(), 0.90, 10.0, Recipe(steps=3000, schedule="cosine", lr=1e-3)),
     "ring, finer": (data.ring(), 0.95, 30.0, Recipe(steps=8000, schedule="cosine", lr=1e-3)),
-    "grid": (data.grid(), 0.90, 30.0, Recipe(objective="rpgan", penalties={"r1": 0.1, "r2": 0.1}, lazy=8, steps=9000,
+    "grid": (data.grid(), 0.90, 30.0, Recipe(objective="rpgan", penalties={"r1": 0.05, "r2": 0.05}, lazy=8, steps=8000,
                                              schedule="cosine", lr=2e-3)),
 }  # fmt: skip
 
