@@ -27,7 +27,7 @@ def mosaic(images, columns=8, zoom=1, gap=1):
     Raises
     ------
     InputError
-        If there are no pictures, or their channels are neither 1 nor 3.
+        If there are no pictures, their channels are neither 1 nor 3, or a number is NaN.
 
     Examples
     --------
@@ -37,6 +37,8 @@ def mosaic(images, columns=8, zoom=1, gap=1):
     x = np.asarray(images, dtype=float)
     if x.ndim != 4 or len(x) == 0 or x.shape[1] not in (1, 3):
         raise InputError(f"images must have shape (n, 1 or 3, height, width), n at least 1, got {x.shape}")
+    if np.isnan(x).any():
+        raise InputError(f"images must be numbers: {np.count_nonzero(np.isnan(x))} of {x.size} are NaN")
     columns, zoom, gap = min(whole("columns", columns), len(x)), whole("zoom", zoom), whole("gap", gap, 0)
     rows = -(-len(x) // columns)
     x = np.broadcast_to((np.clip(x, -1, 1) + 1) / 2, (len(x), 3, *x.shape[2:])).repeat(zoom, 2).repeat(zoom, 3)

@@ -10,7 +10,6 @@ from ganlab.neural.models.progan import double, halve, schedule, soften  # noqa:
 from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
 
-torch.set_num_threads(1)
 SMALL = Growth(16, stable=32, fade=16, width=8, recipe=Recipe(batch=4, latent=8))
 
 
@@ -21,11 +20,6 @@ def pictures(n=12, side=16, channels=1):
 def finish(run):
     for _ in train(run):
         pass
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 def test_levels_follow_the_published_schedule():
@@ -108,6 +102,8 @@ def test_pyramid_is_means():
 @pytest.mark.parametrize(("make", "words"), [
     (lambda: Growth(48), "32 or 64"), (lambda: Growth(16, start=32), "must not be above"),
     (lambda: Growth(16, fade=0), "fade"), (lambda: Growth(16, batches={8: 0}), r"batches\[8\]"),
+    (lambda: Growth(recipe="wgan"), "must be a Recipe"), (lambda: next(levels(pictures(), 16)), "must be a Growth"),
+    (lambda: next(levels(pictures(), SMALL, seed=-1)), "seed must be .* got -1"),
     (lambda: pyramid(torch.zeros(2, 3, 8, 4), (4,)), "square"),
     (lambda: pyramid(torch.zeros(2, 3, 8, 8), (4, 16)), "resize them, or end at 8"),
     (lambda: pyramid(torch.zeros(2, 3, 12, 12), (4,)), "power of two"),

@@ -841,3 +841,8 @@ def test_a_mosaic_has_every_picture_in_its_place():
 def test_a_mosaic_of_something_else_is_refused(x):
     with pytest.raises(InputError, match="shape"):
         mosaic(x)
+
+
+def test_a_mosaic_of_nan_is_refused():
+    with pytest.raises(InputError, match="4 of 8 are NaN"):
+        mosaic(np.array([[[[1.0, np.nan], [np.nan, 0.0]]]] * 2))

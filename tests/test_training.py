@@ -23,11 +23,6 @@ from ganlab.neural.runs import DivergedError, Run  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    torch.set_num_threads(1)
-
-
 class Slope(nn.Module):
     """The Dirac critic ``psi x``, or the Dirac generator that always says ``theta``."""
 
@@ -423,3 +418,13 @@ def test_samples_drawn_a_part_at_a_time_are_those_drawn_at_once():
     assert run.sample(600, 3).shape == (600, 1, 4, 4)
     stacked = Run(mlp(2, 2, seed=[0, 1]), mlp(2, 1, seed=[2, 3]), ring(), Recipe(), seed=[0, 1], device="cpu")
     assert stacked.sample(5000).shape == (2, 5000, 2)
+
+
+def test_the_drift_of_a_step_is_that_of_the_scores_the_step_gave():
+    run = Run(mlp(2, 2), mlp(2, 1), ring(), Recipe("wasserstein", {"drift": 0.5}, steps=1), device="cpu")
+    before = copy.deepcopy(run.D)
+    with run.turn():
+        real, _ = run.batch()
+    wanted = 0.5 * before(real).square().mean()
+    torch.testing.assert_close(next(train(run)).penalty, wanted)
+    assert wanted > 0

@@ -64,6 +64,8 @@ class Growth:
     recipe: Recipe = PUBLISHED
 
     def __post_init__(self):
+        if not isinstance(self.recipe, Recipe):
+            raise InputError(f"recipe must be a Recipe, such as Recipe(batch=16, latent=64), got {self.recipe!r}")
         first, last = progan.stage_of(self.start), progan.stage_of(self.resolution)
         if first > last:
             raise InputError(f"start {self.start} must not be above resolution {self.resolution}")
@@ -124,6 +126,9 @@ def levels(pictures, growth, seed=0, device="auto"):
     4 2
     8 4
     """
+    if not isinstance(growth, Growth):
+        raise InputError(f"growth must be a Growth, such as Growth(16, stable=3200, fade=1600), got {growth!r}")
+    whole("seed", seed, 0)
     data = pyramid(as_tensor(pictures, 1), growth.resolutions)
     channels, run = data[growth.start].shape[1], None
     for resolution in growth.resolutions:

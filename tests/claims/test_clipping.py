@@ -34,14 +34,6 @@ sys.path.insert(0, str(BOOK / "studies"))
 CRITIC_RULES = ("clip 0.01", "clip 0.05", "WGAN-GP, 10", "WGAN-GP, 0.1", "one-sided, 10", "spectral norm")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def walls(c, widths, signs=None, relu=False):
     """A critic in float64 whose weights all have size c: all positive, or with the signs of a generator."""
     layers = []

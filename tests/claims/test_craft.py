@@ -39,14 +39,6 @@ P_D, P_G, ALPHA, BETA, R = sp.symbols("p_d p_g alpha beta r", positive=True)
 SEEDS = range(10)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def table():
     return stored("table")["table"]

@@ -32,14 +32,6 @@ CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 POOLING = tuple(kind for name, kind in vars(nn).items() if "Pool" in name)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def net():
     return study.reader()

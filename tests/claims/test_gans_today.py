@@ -30,14 +30,6 @@ sys.path.insert(0, str(BOOK / "studies"))
 PAIRED, USUAL = RELATIVISTIC["rpgan"], gl.OBJECTIVES["nonsaturating"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 # ---------------------------------------------------------------- two points and two fakes
 
 

@@ -33,14 +33,6 @@ sys.path.insert(0, str(BOOK / "studies"))
 PEAKS = data.two_peaks()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def integral(f):
     """Over the line, in pieces around the peaks; the tails beyond 14 hold less than 1e-25."""
     return sum(quad(f, a, a + 2, epsabs=1e-13)[0] for a in range(-14, 14, 2))

@@ -31,14 +31,6 @@ SIDES = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
 FILTERS = [512, 512, 512, 512, 256, 128, 64, 32, 16]  # table 2 of the paper
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def noise(*shape, seed=0, dtype=torch.float32):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 

@@ -27,11 +27,6 @@ PAGE = "training-loop"
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    torch.set_num_threads(1)
-
-
 def stored(name):
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["results"]
 

@@ -39,14 +39,6 @@ BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "studies"))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def some_points(seed, n=5, m=4, dim=2):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, dim)), rng.normal(1, 1, size=(m, dim))
