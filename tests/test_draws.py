@@ -77,3 +77,11 @@ def test_bad_seeds_are_refused(seed):
 
 def test_the_largest_seed_works():
     assert Draws(2**63 - 1).normal(1).isfinite().all()
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1, 2**32, 2**63 - 1])
+@pytest.mark.parametrize("step", [0, 500, 2**32 - 1, 2**32, "sample"])
+def test_the_key_of_a_step_is_what_numpy_makes_of_the_two_numbers(seed, step):
+    entropy = step if isinstance(step, int) else int.from_bytes(b"\xffsample", "big")
+    (key,) = np.random.SeedSequence([seed, entropy]).generate_state(1, np.uint64).tolist()
+    assert Draws(seed).at(step).generators[0].initial_seed() == key >> 1

@@ -149,7 +149,8 @@ class Run:
 
     def batch(self):
         """Draw real samples, ready for D, and the noise for as many fakes."""
-        real = self.data[self.rng.integers(len(self.data), self.n)]
+        chosen = self.rng.integers(len(self.data), self.n)
+        real = self.data.index_select(0, chosen.flatten()).unflatten(0, chosen.shape)  # quicker than self.data[chosen]
         if self.view is not None:
             real = self.view(real)
         return self.prepare(real), self.rng.normal(self.n, self.recipe.latent).to(self.dtype)
