@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from proofs import claims_of
 
 import ganlab as gl
 from ganlab import atlas
 
+claim = claims_of("atlas")
 H, BETA = 0.2, {"momentum +0.5": 0.5, "momentum -0.5": -0.5, "negative momentum, in turn": -0.5}
 
 # By hand, at the critic's rest score t0: f2', f3', f1'' + f2'', f2'', f3''. Smoothing rests at sigma(t0) = 0.45.
@@ -107,7 +109,7 @@ def test_the_derivatives_by_hand_are_those_of_the_losses(objective):
     assert found == pytest.approx(DERIVATIVES[objective], abs=1e-6)
 
 
-@pytest.mark.claim("ATLAS-01", page="atlas")
+@claim("ATLAS-01")
 @remedy
 @recipe
 @objective
@@ -126,7 +128,7 @@ def test_the_predicted_rate_is_the_closed_form_and_the_measured_one(objective, r
     )
 
 
-@pytest.mark.claim("ATLAS-01", page="atlas")
+@claim("ATLAS-01")
 def test_the_slope_of_one_plain_run_is_the_rate_too():
     """The measurement without theory: the logarithmic radius of 2000 steps, fitted by a line (wobble/steps < 1e-3)."""
     for remedy, recipe in [("R1", "simultaneous"), ("consensus", "optimistic"), ("none", "extragradient")]:
@@ -137,14 +139,14 @@ def test_the_slope_of_one_plain_run_is_the_rate_too():
         assert math.exp(slope) == pytest.approx(oracle("saturating", remedy, recipe), rel=1e-3)
 
 
-@pytest.mark.claim("ATLAS-01", page="atlas")
+@claim("ATLAS-01")
 def test_the_atlas_has_792_cells_and_640_of_them_a_linearisation():
     cells = len(gl.OBJECTIVES) * len(atlas.REMEDIES) * len(atlas.RECIPES)
     assert set(gl.OBJECTIVES) == set(DERIVATIVES)
     assert (cells, len(DERIVATIVES) * len(SMOOTH) * len(LINEAR)) == (792, 640)
 
 
-@pytest.mark.claim("ATLAS-02", page="atlas")
+@claim("ATLAS-02")
 @objective
 def test_without_a_remedy_every_objective_is_a_rotation(objective):
     slope2, slope3 = DERIVATIVES[objective][:2]
@@ -153,7 +155,7 @@ def test_without_a_remedy_every_objective_is_a_rotation(objective):
     assert np.abs(values.imag) == pytest.approx(2 * [math.sqrt(-slope2 * slope3)])
 
 
-@pytest.mark.claim("ATLAS-02", page="atlas")
+@claim("ATLAS-02")
 @recipe
 @objective
 def test_without_a_remedy_only_step_times_frequency_counts(objective, recipe):
@@ -166,7 +168,7 @@ def test_without_a_remedy_only_step_times_frequency_counts(objective, recipe):
     assert np.poly(mine) == pytest.approx(np.poly(other), abs=1e-9)
 
 
-@pytest.mark.claim("ATLAS-03", page="atlas")
+@claim("ATLAS-03")
 @pytest.mark.parametrize("beta", [-0.95, -0.5, 0.0, 0.5, 0.95])
 def test_simultaneous_steps_are_unstable_whatever_the_momentum_and_the_step(beta):
     """Schur and Cohn: the roots of m^2 + a m + beta lie inside iff |a - conj(a) beta| < 1 - beta^2; here never."""
@@ -180,7 +182,7 @@ def test_simultaneous_steps_are_unstable_whatever_the_momentum_and_the_step(beta
         assert gl.spectral_radius(gl.dirac_gan(), "momentum", step, beta=beta) > 1
 
 
-@pytest.mark.claim("ATLAS-03", page="atlas")
+@claim("ATLAS-03")
 @pytest.mark.parametrize("n_d", [1, 5])
 def test_without_friction_alternating_steps_are_marginal_at_best(n_d):
     """The multipliers solve m^2 - (2 - n_d alpha^2) m + 1 = 0: on the circle up to sqrt(n_d) alpha = 2, then out."""
@@ -196,7 +198,7 @@ def test_without_friction_alternating_steps_are_marginal_at_best(n_d):
     assert gl.largest_stable_step(gl.dirac_gan("wasserstein"), "alternating", n_d=n_d) == 0
 
 
-@pytest.mark.claim("ATLAS-03", page="atlas")
+@claim("ATLAS-03")
 @pytest.mark.parametrize(
     ("recipe", "limit"),
     [
@@ -216,7 +218,7 @@ def test_each_way_of_looking_ahead_has_its_longest_stable_step(objective, freque
     assert oracle(objective, "none", recipe, 1.001 * limit / frequency) > 1
 
 
-@pytest.mark.claim("ATLAS-04", page="atlas")
+@claim("ATLAS-04")
 @objective
 def test_r1_and_r2_are_the_same_remedy_here(objective):
     paths = [
@@ -231,7 +233,7 @@ def test_r1_and_r2_are_the_same_remedy_here(objective):
     assert not np.allclose(one, other), "with a bent critic they differ, so the sameness is the straight line's"
 
 
-@pytest.mark.claim("ATLAS-04", page="atlas")
+@claim("ATLAS-04")
 @pytest.mark.parametrize("gamma", [0.05, 0.3, 0.999, 1.5, 3.0])
 @objective
 def test_r1_is_stable_up_to_the_step_that_is_known(objective, gamma):
@@ -244,7 +246,7 @@ def test_r1_is_stable_up_to_the_step_that_is_known(objective, gamma):
     assert roots[0] < 1 < roots[1]
 
 
-@pytest.mark.claim("ATLAS-05", page="atlas")
+@claim("ATLAS-05")
 @pytest.mark.parametrize("sigma", [0.3, 0.7, 1.5])
 @objective
 def test_noise_is_friction_where_the_critics_loss_is_curved(objective, sigma):
@@ -256,7 +258,7 @@ def test_noise_is_friction_where_the_critics_loss_is_curved(objective, sigma):
     assert gl.verdict(game).stable == (objective not in ("wasserstein", "hinge"))
 
 
-@pytest.mark.claim("ATLAS-06", page="atlas")
+@claim("ATLAS-06")
 @recipe
 def test_clipping_changes_no_multiplier(recipe):
     method, options = atlas.RECIPES[recipe]
@@ -267,7 +269,7 @@ def test_clipping_changes_no_multiplier(recipe):
         assert np.array_equal(free, clipped)
 
 
-@pytest.mark.claim("ATLAS-06", page="atlas")
+@claim("ATLAS-06")
 def test_clipping_turns_growth_into_an_orbit_along_the_wall():
     free, clipped = (
         gl.simulate(gl.dirac_gan("wasserstein", *r), (0.1, 0), lr=H, steps=800) for r in ((), (gl.Clip(1.0),))
@@ -286,7 +288,7 @@ def drift(objective, n_d, steps=32000):
     return np.max(energy[-steps // 8 :]) / np.max(energy[:200]) - 1
 
 
-@pytest.mark.claim("ATLAS-07", page="atlas")
+@claim("ATLAS-07")
 @objective
 def test_one_number_decides_where_the_flow_drifts(objective):
     """The energy's rate on a small orbit is c (theta psi)^2, to a third order that a small start makes small."""
@@ -298,7 +300,7 @@ def test_one_number_decides_where_the_flow_drifts(objective):
     assert rate == pytest.approx(c * (theta * psi) ** 2, abs=5 * size**6)
 
 
-@pytest.mark.claim("ATLAS-07", page="atlas")
+@claim("ATLAS-07")
 @pytest.mark.parametrize("n_d", [1, 5])
 @objective
 def test_marginal_alternating_steps_drift_as_the_number_says(objective, n_d):
@@ -313,7 +315,7 @@ def test_marginal_alternating_steps_drift_as_the_number_says(objective, n_d):
         assert abs(change) < 0.1
 
 
-@pytest.mark.claim("ATLAS-07", page="atlas")
+@claim("ATLAS-07")
 @pytest.mark.parametrize(
     ("remedy", "objectives"), [("clipping", DERIVATIVES), ("instance noise", ("wasserstein", "hinge"))]
 )
@@ -326,7 +328,7 @@ def test_the_other_marginal_cells_are_the_same_runs(remedy, objectives):
             assert other == pytest.approx(plain, abs=1e-12)
 
 
-@pytest.mark.claim("ATLAS-08", page="atlas")
+@claim("ATLAS-08")
 @pytest.mark.parametrize("recipe", atlas.RECIPES)
 @objective
 def test_no_method_arrives_with_the_gradient_penalty(objective, recipe):
@@ -335,14 +337,14 @@ def test_no_method_arrives_with_the_gradient_penalty(objective, recipe):
     assert cell.fate() in ("orbit", "stuck", "away")
 
 
-@pytest.mark.claim("ATLAS-08", page="atlas")
+@claim("ATLAS-08")
 def test_the_penalised_field_jumps_where_the_critic_is_flat():
     field = gl.dirac_gan("wasserstein", gl.GradientPenalty(0.7)).field
     above, below = (field(0.0, psi)[1] for psi in (1e-12, -1e-12))
     assert (above, below) == pytest.approx((0.7, -0.7))
 
 
-@pytest.mark.claim("ATLAS-08", page="atlas")
+@claim("ATLAS-08")
 def test_a_stuck_run_stands_where_the_critic_is_flat_and_the_generator_wrong():
     """At psi = 0 the critic is pushed from both sides by gamma = 0.7 and pulled by |f2'| theta = theta / 2 at most."""
     end = gl.simulate(gl.dirac_gan("nonsaturating", gl.GradientPenalty(0.7)), (1, 1), lr=H, steps=4000).last
@@ -350,7 +352,7 @@ def test_a_stuck_run_stands_where_the_critic_is_flat_and_the_generator_wrong():
     assert abs(end[1]) < H
 
 
-@pytest.mark.claim("ATLAS-09", page="atlas")
+@claim("ATLAS-09")
 @pytest.mark.parametrize("factor", [2.0**-4, 2.0**-8])
 def test_adam_on_a_linear_field_scales_with_its_step(factor):
     """Powers of two scale floats exactly, and an epsilon of 1e-300 is none; so the two runs agree to the last bit."""
@@ -360,7 +362,7 @@ def test_adam_on_a_linear_field_scales_with_its_step(factor):
     assert np.array_equal(small, factor * whole)
 
 
-@pytest.mark.claim("ATLAS-09", page="atlas")
+@claim("ATLAS-09")
 @objective
 def test_adam_circles_where_r1_makes_plain_steps_converge(objective):
     """A quarter of the step, a quarter of the orbit; simultaneous steps come to rest."""
@@ -376,13 +378,13 @@ def adams_orbit(game, lr, steps=8000):
     return np.max(gl.simulate(game, (20 * lr, 20 * lr), "adam", lr, steps).radius[-steps // 4 :]) / lr
 
 
-@pytest.mark.claim("ATLAS-09", page="atlas")
+@claim("ATLAS-09")
 def test_adams_orbit_with_r1_is_seven_steps_wide():
     game = gl.dirac_gan("saturating", gl.R1(0.3))
     assert [adams_orbit(game, lr, 40000) for lr in (0.01, 0.002)] == pytest.approx([7.4, 7.4], abs=0.05)
 
 
-@pytest.mark.claim("ATLAS-09", page="atlas")
+@claim("ATLAS-09")
 def test_some_of_adams_words_change_with_the_last_digits_of_the_start():
     """The page warns that Adam's rows are not robust; plain steps with R1 have one fate."""
     nudges = np.random.default_rng(0).uniform(-1e-8, 1e-8, (8, 2))
@@ -406,7 +408,7 @@ LOCAL_ONLY = {
 }
 
 
-@pytest.mark.claim("ATLAS-10", page="atlas")
+@claim("ATLAS-10")
 @remedy
 @objective
 def test_stable_cells_arrive_from_one_one_but_for_twenty_one(objective, remedy):
@@ -415,13 +417,13 @@ def test_stable_cells_arrive_from_one_one_but_for_twenty_one(objective, remedy):
     assert lost == LOCAL_ONLY.get((objective, remedy), set())
 
 
-@pytest.mark.claim("ATLAS-10", page="atlas")
+@claim("ATLAS-10")
 def test_of_the_534_stable_cells_twenty_one_are_local_promises():
     kinds = [oracle(o, r, m) < 1 - 1e-9 for o in DERIVATIVES for r in SMOOTH for m in LINEAR]
     assert (sum(kinds), sum(map(len, LOCAL_ONLY.values()))) == (534, 21)
 
 
-@pytest.mark.claim("ATLAS-10", page="atlas")
+@claim("ATLAS-10")
 def test_the_fast_cell_runs_off_along_the_flat_axis():
     game = gl.dirac_gan("saturating", gl.Consensus(1.0))
     assert oracle("saturating", "consensus", "alternating 1:5") == pytest.approx(0.857, abs=5e-4)

@@ -1,10 +1,8 @@
 """The claims of the page on clipping and penalties. Oracles: paths, autograd, closed forms, quadrature, exact plans."""
 
 import itertools
-import sys
 from functools import cache
 from math import pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,8 +27,6 @@ from ganlab.neural.draws import Draws  # noqa: E402
 claim = claims_of("clipping")
 stored = studies_of("clipping")
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 CRITIC_RULES = ("clip 0.01", "clip 0.05", "WGAN-GP, 10", "WGAN-GP, 0.1", "one-sided, 10", "spectral norm")
 
 

@@ -3,7 +3,6 @@
 Oracles: SymPy, SciPy's optimisers and quadrature, singular values, formulas written out here, and runs made again.
 """
 
-import sys
 from math import comb, exp, pi, sqrt
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from ganlab.neural.models.mlp import mlp  # noqa: E402
 from ganlab.neural.penalties import PENALTIES, consistency, spectral_normalise  # noqa: E402
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 import craft_memory  # noqa: E402
 import craft_ratio  # noqa: E402
 import craft_strength  # noqa: E402

@@ -4,16 +4,13 @@ Oracles: formulas written out here, SciPy's quadrature, minimisers, root finders
 autograd, and small seeded runs.
 """
 
-import json
-import sys
 from math import exp, log, pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from proofs import claims_of
+from proofs import claims_of, studies_of
 from scipy import integrate, optimize, special, stats
 from scipy.spatial.distance import jensenshannon
 
@@ -28,7 +25,6 @@ from ganlab.neural.models.mlp import mlp  # noqa: E402
 
 claim = claims_of("jensen-shannon")
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
 X = np.linspace(-40, 40, 8_001)
 DX = X[1] - X[0]
 LOG_2 = log(2)
@@ -320,7 +316,7 @@ def test_near_the_truth_both_kl_and_four_js_are_one_quadratic_form(p, step):
 
 
 def stored_fits():
-    table = json.loads((BOOK / "results" / "jensen-shannon-fits.json").read_text())["results"]["table"]
+    table = studies_of("jensen-shannon")("fits")["table"]
     return {(row["objective"], row["a"]): row for row in table}
 
 
@@ -362,11 +358,8 @@ def test_non_saturating_gans_stay_on_a_hill_where_their_own_functional_has_a_min
 @claim("JSD-05")
 def test_a_row_of_the_study_run_again_goes_where_it_went():
     torch.set_num_threads(1)
-    sys.path.insert(0, str(BOOK / "studies"))
-    try:
-        from jensen_shannon_fits import fit
-    finally:
-        sys.path.pop(0)
+    from jensen_shannon_fits import fit
+
     middle, mode = fit("saturating", 3.0, range(2), steps=600)
     assert on_a_hill(middle, 3) == 0
     assert on_a_hill(mode, 3) == 2

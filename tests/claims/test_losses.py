@@ -3,17 +3,14 @@
 Oracles: formulas written out here, SymPy, autograd, quadrature, SciPy's optimisers and solvers, and small seeded runs.
 """
 
-import json
-import sys
 from math import exp, log, log1p, pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from proofs import claims_of
+from proofs import claims_of, studies_of
 from scipy import optimize, stats
 from scipy.integrate import quad, solve_ivp
 
@@ -33,7 +30,6 @@ from ganlab.neural.training import train  # noqa: E402
 
 claim = claims_of("losses")
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
 CODINGS = [(-1, 1, 0), (0, 1, 1), (-1, 1, 1), (0.5, 2, -1)]
 RHO = sp.Symbol("rho", positive=True)
 
@@ -579,8 +575,7 @@ def test_the_wasserstein_loss_alone_is_unbounded_and_its_penalty_is_not_optional
 
 
 def stored_cells():
-    path = BOOK / "results" / "losses-architectures.json"
-    table = json.loads(path.read_text(encoding="utf-8"))["results"]["table"]
+    table = studies_of("losses")("architectures")["table"]
     return {(row["objective"], row["architecture"], row["lr"]): row for row in table}
 
 
@@ -624,11 +619,8 @@ def near_modes(samples):
 @claim("L-10")
 def test_a_part_of_the_study_run_again_gives_what_is_stored():
     torch.set_num_threads(1)
-    sys.path.insert(0, str(BOOK / "studies"))
-    try:
-        from losses_architectures import measure, run_cell
-    finally:
-        sys.path.pop(0)
+    from losses_architectures import measure, run_cell
+
     cells, modes = stored_cells(), {}
     for objective in ("least_squares", "chi_square"):
         run, finished = run_cell(objective, "relu", 1e-3, range(2), 2500)

@@ -1,8 +1,6 @@
 """The claims of the mode-collapse page. Oracles: quadrature, SymPy, autograd, finite differences, plain loops."""
 
-import sys
 from math import erf, exp, log, pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,8 +26,6 @@ from ganlab.neural.unrolled import look_ahead  # noqa: E402
 claim = claims_of("mode-collapse")
 stored = studies_of("mode-collapse")
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 PEAKS = data.two_peaks()
 
 

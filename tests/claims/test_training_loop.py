@@ -1,13 +1,12 @@
 """The claims of *A training loop you can read*."""
 
-import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy as sp
+from proofs import claims_of, studies_of
 
 torch = pytest.importorskip("torch")
 
@@ -23,12 +22,8 @@ from ganlab.neural.runs import Run  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
 from ganlab.relativistic import RELATIVISTIC  # noqa: E402
 
-PAGE = "training-loop"
-RESULTS = Path(__file__).resolve().parents[2] / "book" / "results"
-
-
-def stored(name):
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["results"]
+claim = claims_of("training-loop")
+stored = studies_of("training-loop")
 
 
 def rounds(detach, zero, n=30):
@@ -47,7 +42,7 @@ def rounds(detach, zero, n=30):
     return torch.cat([p.detach().reshape(-1) for p in G.parameters()])
 
 
-@pytest.mark.claim("LOOP-01", page=PAGE)
+@claim("LOOP-01")
 def test_a_forgotten_detach_changes_nothing_until_gradients_are_cleared_too_rarely():
     right = rounds(True, "every step")
     assert torch.equal(rounds(False, "every step"), right)
@@ -55,7 +50,7 @@ def test_a_forgotten_detach_changes_nothing_until_gradients_are_cleared_too_rare
     assert not torch.allclose(rounds(False, "every round"), right, atol=1e-3)
 
 
-@pytest.mark.claim("LOOP-01", page=PAGE)
+@claim("LOOP-01")
 def test_what_the_forgotten_detach_adds_is_the_gradient_of_the_discriminators_loss():
     G, D, f = mlp(2, 2, (16,), seed=1), mlp(2, 1, (16,), seed=2), gl.OBJECTIVES["nonsaturating"]
     z, real = (torch.randn(64, 2, generator=torch.Generator().manual_seed(k)) for k in (0, 1))
@@ -69,7 +64,7 @@ def test_what_the_forgotten_detach_adds_is_the_gradient_of_the_discriminators_lo
         torch.testing.assert_close(p.grad, slope)
 
 
-@pytest.mark.claim("LOOP-02", page=PAGE)
+@claim("LOOP-02")
 def test_three_seeds_at_once_are_three_seeds_one_by_one():
     def networks(shift, seed):
         return [mlp(2, n, (16, 16), seed=[s + k for s in seed] if shift else seed + k) for n, k in ((2, 10), (1, 20))]
@@ -90,30 +85,30 @@ REST = {"saturating": (-sp.log(4), sp.log(2)), "nonsaturating": (-sp.log(4), -sp
         "maximum_likelihood": (-sp.log(4), 1)}  # fmt: skip
 
 
-@pytest.mark.claim("LOOP-03", page=PAGE)
+@claim("LOOP-03")
 @pytest.mark.parametrize("name", REST)
 def test_gains_at_rest_are_the_closed_forms(name):
     f, t = gl.OBJECTIVES[name], float(gl.objectives.rest_score(name).score)
     assert (f.f1(t) + f.f2(t), f.f3(t)) == pytest.approx([float(x) for x in REST[name]], abs=1e-12)
 
 
-@pytest.mark.claim("LOOP-03", page=PAGE)
+@claim("LOOP-03")
 def test_wasserstein_rests_at_zero_wherever_its_scores_are():
     f = gl.OBJECTIVES["wasserstein"]
     assert all(f.d_gain(np.full(3, c), np.full(3, c)) == 0 for c in (-5.0, 0.0, 9.0))
     assert {float(f.g_gain(None, np.full(3, c))) for c in (-5.0, 9.0)} == {-5.0, 9.0}
 
 
-@pytest.mark.claim("LOOP-03", page=PAGE)
+@claim("LOOP-03")
 def test_rpgan_rests_at_minus_log_two_for_both_players():
     equal = np.full(4, 0.7)
     f = RELATIVISTIC["rpgan"]
     assert [float(f.d_gain(equal, equal)), float(f.g_gain(equal, equal))] == pytest.approx([-np.log(2)] * 2)
 
 
-@pytest.mark.claim("LOOP-03", page=PAGE)
+@claim("LOOP-03")
 def test_the_discriminators_gain_rises_and_returns_towards_its_rest_value_in_the_stored_runs():
-    at = stored("training-loop-seeds")["at"]
+    at = stored("seeds")["at"]
     J = np.array([at[m]["d_gain"] for m in at])
     rest = -np.log(4)
     assert (J.max(axis=0) > rest + 0.2).all()
@@ -121,16 +116,16 @@ def test_the_discriminators_gain_rises_and_returns_towards_its_rest_value_in_the
     assert np.median(abs(J[-1] - rest)) < 0.05
 
 
-@pytest.mark.claim("LOOP-03", page=PAGE)
+@claim("LOOP-03")
 def test_the_stored_runs_can_be_made_again():
     # the first hundred steps of three seeds; the stored file rounds to four digits, other machines to fewer
     found = seeds_study.study(range(3), moments=(1, 50), recipe=Recipe(steps=50, schedule="constant", lr=1e-3))
-    at = stored("training-loop-seeds")["at"]
+    at = stored("seeds")["at"]
     assert found[1]["d_gain"] == pytest.approx(at["1"]["d_gain"][:3], abs=2e-3)
     assert found[50]["d_gain"] == pytest.approx(at["50"]["d_gain"][:3], abs=0.15)
 
 
-@pytest.mark.claim("LOOP-04", page=PAGE)
+@claim("LOOP-04")
 @pytest.mark.parametrize("stop", [1, 7, 19])
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(stop, tmp_path):
     def fresh():
@@ -169,7 +164,7 @@ if parallel.rank() == 0:
 """
 
 
-@pytest.mark.claim("LOOP-05", page=PAGE)
+@claim("LOOP-05")
 def test_two_processes_give_the_weights_of_one(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")
     two = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -180,7 +175,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
         torch.testing.assert_close(one[key], two[key], rtol=0, atol=1e-6)
 
 
-@pytest.mark.claim("LOOP-05", page=PAGE)
+@claim("LOOP-05")
 def test_the_average_of_half_batch_gradients_is_the_gradient_of_the_batch():
     D, x = mlp(2, 1, (16,), seed=1).double(), torch.randn(8, 2, dtype=torch.float64)
     whole, *halves = [torch.autograd.grad(D(part).mean(), list(D.parameters())) for part in (x, x[:4], x[4:])]
@@ -190,12 +185,12 @@ def test_the_average_of_half_batch_gradients_is_the_gradient_of_the_batch():
 
 def outcomes(group, quality=0.0):
     """How many stored runs of a group reach all eight modes, with such a share of high quality, and of how many."""
-    runs = [pair for found in stored("training-loop-failing").values() if found["group"] == group
+    runs = [pair for found in stored("failing").values() if found["group"] == group
             for pair in zip(found["modes"], found["hq"], strict=True)]  # fmt: skip
     return sum(m == 8 and hq > quality for m, hq in runs), len(runs)
 
 
-@pytest.mark.claim("F-64", page=PAGE)
+@claim("F-64")
 def test_another_start_rescues_most_failing_runs_and_another_objective_some():
     assert outcomes("")[0] == 0
     intervals = {g: metrics.success_interval(*outcomes(g)) for g in ("objective", "algorithm", "parametrisation")}
@@ -205,7 +200,7 @@ def test_another_start_rescues_most_failing_runs_and_another_objective_some():
     assert good["parametrisation"][0] > max(good["objective"][1], good["algorithm"][1])
 
 
-@pytest.mark.claim("F-64", page=PAGE)
+@claim("F-64")
 def test_the_failing_run_fails_again_and_a_small_critic_under_a_large_generator_does_not():
     # three seeds and a part of the steps: enough to tell the two apart on any machine
     sick, well = (failing.study(name, range(3), steps=500) for name in ("the failing run", "G large, D small"))

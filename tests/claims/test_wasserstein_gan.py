@@ -4,10 +4,8 @@ Oracles: brute force over permutations, SciPy's linear programmes, closed forms,
 written out, and small seeded runs beside the stored studies.
 """
 
-import sys
 from itertools import pairwise, permutations
 from math import erf, exp, log, pi, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,9 +32,6 @@ from ganlab.neural.training import train  # noqa: E402
 
 claim = claims_of("wasserstein-gan")
 stored = studies_of("wasserstein-gan")
-
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 
 
 def some_points(seed, n=5, m=4, dim=2):

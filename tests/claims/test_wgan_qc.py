@@ -4,9 +4,7 @@ Oracles: brute force over matchings, SciPy's programmes and shortest paths, SymP
 integrated here by SciPy from a field written out here.
 """
 
-import json
 import re
-import sys
 from itertools import permutations
 from math import sqrt
 from pathlib import Path
@@ -17,6 +15,7 @@ import sympy as sp
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import claims_of, studies_of
 from scipy.integrate import quad, solve_ivp
 from scipy.optimize import brentq, linear_sum_assignment, linprog
 from scipy.sparse.csgraph import shortest_path
@@ -30,6 +29,9 @@ from ganlab.transport import critic_from_potentials, plan, quadratic_potentials,
 
 torch = pytest.importorskip("torch", reason="the page trains critics")
 
+import wgan_qc_digits  # noqa: E402
+import wgan_qc_toys  # noqa: E402
+
 from ganlab.neural.models.mlp import mlp  # noqa: E402
 from ganlab.neural.transport_critic import (  # noqa: E402
     TRANSPORT,
@@ -39,18 +41,13 @@ from ganlab.neural.transport_critic import (  # noqa: E402
     transport_targets,
 )
 
+claim = claims_of("wgan-qc")
+stored = studies_of("wgan-qc")
 BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
-import wgan_qc_digits  # noqa: E402
-import wgan_qc_toys  # noqa: E402
 
 X, Y = np.array([0, 0.5, 2]), np.array([1, 2.5, 3])  # three fakes and three data: the page's example
 SEEDS = range(10)
 GAMMAS, SCALES = (0.1, 0.3, 1.0, 4.0), (0.5, 1.0, 2.0)
-
-
-def claim(name):
-    return pytest.mark.claim(name, page="wgan-qc")
 
 
 def clouds(seed, n=6, m=6, d=2):
@@ -667,17 +664,13 @@ def test_the_map_of_a_batch_gets_worse_with_the_dimension_and_then_worse_than_a_
     assert all(m < p < o for m, p, o in zip(mean, published, one, strict=True)), (mean, one)
 
 
-def stored(name):
-    return json.loads((BOOK / "results" / f"{name}.json").read_text(encoding="utf-8"))["results"]
-
-
 def last(rows, row, what):
     return np.array(rows[row][what][-1])
 
 
 @claim("QC-10")
 def test_on_the_ring_vectors_come_near_the_floor_and_lengths_go_nowhere():
-    ring = stored("wgan-qc-toys")["laws"]["ring"]
+    ring = stored("toys")["laws"]["ring"]
     norm, vector, light, none = (last(ring["rows"], row, "w2") for row in ("norm", "vector", "norm, light", "none"))
     assert norm.min() > 2 * vector.max()
     assert norm.mean() > np.mean(ring["rows"]["norm"]["w2"][0])
@@ -689,7 +682,7 @@ def test_on_the_ring_vectors_come_near_the_floor_and_lengths_go_nowhere():
 
 @claim("QC-10")
 def test_on_the_swiss_roll_lengths_go_nowhere_and_vectors_are_quick():
-    rows = stored("wgan-qc-toys")["laws"]["swiss roll"]["rows"]
+    rows = stored("toys")["laws"]["swiss roll"]["rows"]
     ends = {row: metrics.mean_interval(last(rows, row, "w2")) for row in rows}
     assert ends["norm"][0] > 3 * ends["vector"][1]
     assert np.mean(last(rows, "norm", "w2")) > np.mean(rows["norm"]["w2"][0])
@@ -699,7 +692,7 @@ def test_on_the_swiss_roll_lengths_go_nowhere_and_vectors_are_quick():
 
 @claim("QC-10")
 def test_the_stored_starts_and_floors_of_the_toys_come_out_again_and_vectors_learn_where_lengths_do_not():
-    laws = stored("wgan-qc-toys")["laws"]
+    laws = stored("toys")["laws"]
     for law, found in laws.items():
         assert found["floor"][:2] == pytest.approx(wgan_qc_toys.floor(law, [0, 1]), abs=2e-4)
     runs = {row: wgan_qc_toys.train_row("ring", row, [0, 1], steps=80) for row in ("norm", "vector")}
@@ -711,7 +704,7 @@ def test_the_stored_starts_and_floors_of_the_toys_come_out_again_and_vectors_lea
 
 @claim("QC-11")
 def test_on_the_digits_vectors_beat_lengths_lengths_tie_with_the_mean_picture_and_none_loses():
-    found = stored("wgan-qc-digits")
+    found = stored("digits")
     ends = {row: metrics.mean_interval(last(found["rows"], row, "cost")) for row in ("none", "norm", "vector")}
     assert np.mean(found["floor"]) < ends["vector"][0] < ends["vector"][1] < 0.6 * found["mean"]
     assert ends["norm"][0] < found["mean"] < ends["norm"][1] < ends["none"][0]
@@ -720,7 +713,7 @@ def test_on_the_digits_vectors_beat_lengths_lengths_tie_with_the_mean_picture_an
 
 @claim("QC-11")
 def test_the_stored_baselines_of_the_digits_come_out_again_and_vectors_lead_after_a_few_steps():
-    found, rng = stored("wgan-qc-digits"), np.random.default_rng
+    found, rng = stored("digits"), np.random.default_rng
     learn, held_out = wgan_qc_digits.pictures(rng(0))
     assert found["mean"] == pytest.approx(wgan_qc_digits.cost(0 * learn + learn.mean(0), held_out), abs=1e-4)
     assert found["floor"][0] == pytest.approx(wgan_qc_digits.cost(*wgan_qc_digits.pictures(rng([1, 0]))), abs=1e-4)
