@@ -17,6 +17,7 @@ from torch.nn import functional as F  # noqa: E402
 from ganlab import metrics  # noqa: E402
 from ganlab.neural.models import dcgan  # noqa: E402
 from ganlab.neural.models._images import ImageBatchNorm  # noqa: E402
+from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
@@ -71,8 +72,7 @@ def test_the_networks_are_the_papers(resolution):
         # hidden layers have it; G's output, D's input and D's score do not
         bare = [len(places) - 1] if player is G else [0, len(places) - 1]
         assert with_norm == [k not in bare for k in range(len(places))]
-        hidden = layers[1 if player is D else 2 :: 3] if player is G else [x for x in layers if isinstance(x, halfway)]
-        assert len([x for x in layers if isinstance(x, halfway)]) == len(places) - 1 <= len(hidden)
+        assert len([x for x in layers if isinstance(x, halfway)]) == len(places) - 1
         strides = [layers[k].stride for k in places]
         assert strides.count((2, 2)) == len(places) - 1
     assert isinstance(G[-1], nn.Tanh)
@@ -80,6 +80,7 @@ def test_the_networks_are_the_papers(resolution):
     assert slopes == {0.2}
     spread = torch.cat([p.flatten() for p in G.parameters() if p.ndim == 4]).std().item()
     assert spread == pytest.approx(0.02, rel=0.01)
+    assert Recipe().betas[0] == 0.5
 
 
 @claim("A-01")
@@ -199,6 +200,13 @@ def test_what_is_taken_away_is_taken_away():
         return [type(layer) for player in players for layer in player]
 
     assert kinds(study.normalised_everywhere(G, D)).count(ImageBatchNorm) == kinds((G, D)).count(ImageBatchNorm) + 2
+    G2, D2 = study.normalised_everywhere(G, D)
+    assert isinstance(G2[-2], ImageBatchNorm)
+    assert isinstance(D2[1], ImageBatchNorm)
+    relu = kinds(study.ROWS["ReLU in D"]["surgery"](G, D))
+    assert nn.LeakyReLU not in relu
+    assert relu.count(nn.ReLU) == kinds((G, D)).count(nn.ReLU) + kinds((G, D)).count(nn.LeakyReLU)
+    assert kinds(study.connected(G, D)).count(nn.Linear) == 2  # the hidden layer, and the score
     pooled = study.pooled(G, D)[1]
     assert kinds([pooled]).count(nn.MaxPool2d) == 2
     assert pooled(torch.zeros(2, 3, 16, 16)).shape == study.connected(G, D)[1](torch.zeros(2, 3, 16, 16)).shape == (2,)
@@ -294,7 +302,16 @@ def test_the_middle_of_the_arc_is_as_good_as_a_sample_and_the_straight_middle_is
     assert below(arc, straight) == 10
     assert below(straight, fade) >= 9
     assert (straight > 2 * samples).all()
-    assert np.log(arc / samples).mean() < np.log(1.25)
+    low, high = metrics.mean_interval(np.log(arc / samples))
+    assert low < 0 < high
+    assert high < np.log(1.1)
+
+
+@claim("DCGAN-04")
+def test_a_short_run_again_is_best_on_the_arc(net, short):
+    found = latent.walks(short[0], net, pairs=10, samples=1000)
+    assert found["arc"] < 1.3 * found["samples"]
+    assert 1.5 * found["arc"] < min(found["straight"], found["fade"])  # their order is not settled so early
 
 
 @claim("DCGAN-04")
@@ -339,6 +356,7 @@ def test_a_short_run_again_adds_a_hat_to_dark_skin(net, short):
     assert found["scaled, 10"] > found["random, 10"] + 0.2
     assert found["scaled, 10"] > found["random step, 10"] + 0.2
     assert found["random, 3"] == pytest.approx(found["prior"], abs=0.12)  # a random sum of three has the prior's law
+    assert found["pixels, 10"] > found["random, 10"] + 0.2
 
 
 # ---- filters
@@ -492,6 +510,8 @@ def test_pixels_do_the_sums_as_often_and_as_near():
         assert below(sums(pair, "scaled, 3"), sums(pair, "pixels, 3")) >= 9
         nearer = np.log(sums(pair, "far, pixels, 3") / sums(pair, "far, codes, 3"))
         assert metrics.mean_interval(nearer)[0] < 0
+    for pair in ("glasses + hat", "glasses + dark skin"):  # of single pictures the sums are double exposures
+        assert below(sums(pair, "far, codes, 1"), sums(pair, "far, pixels, 1")) == 10
     assert below(sums("hat + dark skin", "far, codes, 3"), sums("hat + dark skin", "far, codes, 10")) == 10
 
 
@@ -502,16 +522,18 @@ def lost(name, kind, m, what=1):
 
 
 @claim("A-05")
-def test_ten_seeds_lose_glasses_by_trial_by_chance_and_sometimes_not_by_correlation():
+def test_ten_seeds_dispute_that_the_filters_that_follow_glasses_are_those_that_draw_them():
     assert lost("glasses", "by trial", 1).min() > 0.7
     assert lost("glasses", "by trial", 1, what=2).mean() > 0.9
     assert below(lost("glasses", "random", 4), lost("glasses", "by trial", 4)) == 10
     following = lost("glasses", "following", 4)
     assert (following <= 0.1).sum() == 2
-    assert (following > 0.7).sum() == 8
+    assert (following > 0.7).sum() == 8  # it often holds, and more is gone than with random filters on average...
+    assert metrics.mean_interval(following - lost("glasses", "random", 4))[0] > 0
     assert 0.2 < lost("glasses", "random", 4).mean() < 0.45  # the control that the picture lacks
     best = [max(v[1] for v in seed["removal"]["glasses"]["random, 4"]) for seed in stored("latent")["seeds"]]
     assert min(best) >= 0.96
+    assert (following <= best).sum() == 9  # ...but not more than with the best of twenty random choices
 
 
 @claim("A-05")
