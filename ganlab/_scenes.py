@@ -22,8 +22,8 @@ FACTORS = (
     Factor("size", "from middle to corner, in half pictures", (0.08, 0.6), (0.13, 0.2), 0.17, slots=True),
     Factor("angle", "radians, anticlockwise", (-np.pi, np.pi), (-np.pi, np.pi), 0.0, slots=True),
     Factor("colour", "hue, once around", (0, 1), (0, 1), 0.0, slots=True),
-    Factor("x", "middle, in half pictures, right", (-1, 1), (-0.77, 0.77), 0.0, slots=True),
-    Factor("y", "middle, in half pictures, up", (-1, 1), (-0.77, 0.77), 0.0, slots=True),
+    Factor("x", "middle, in half pictures, right", (-1, 1), (-0.82, 0.82), 0.0, slots=True),
+    Factor("y", "middle, in half pictures, up", (-1, 1), (-0.82, 0.82), 0.0, slots=True),
 )
 
 

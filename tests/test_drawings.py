@@ -183,6 +183,16 @@ def test_factors_fill_their_usual_ranges_evenly_and_independently(name):
     assert abs(correlation).max() < 0.08  # sd 0.018
 
 
+def test_places_in_a_scene_fill_the_room_on_the_card_and_do_not_tell_the_count():
+    made = scenes(6000, rng(), 4).factors
+    for f in (f for f in _scenes.FACTORS if f.name in ("x", "y")):
+        assert 0.98 * f.usual[1] < abs(made[f.name]).max() <= f.usual[1]
+    few, many = (made["x"][made["count"] == k, 0].std() for k in (1, 6))
+    assert few == pytest.approx(many, abs=0.04)  # sd of the difference 0.009
+    alone = scenes(6000, rng(), 4, count=1).factors["x"].std()  # one place is dealt, not six: nearer to the middle
+    assert alone < made["x"].std() - 0.01
+
+
 @pytest.mark.parametrize("name", ["glyphs", "faces"])
 def test_a_given_factor_leaves_the_others_and_n_leaves_the_first(name):
     table = TABLES[name]
