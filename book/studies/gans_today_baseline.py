@@ -1,10 +1,10 @@
-"""Table 1 of R3GAN with the book's small convolutional baseline on stacked digits: the paper's four rows, three seeds.
+"""Table 1 of R3GAN with the book's small convolutional baseline on stacked digits: the paper's four rows, ten seeds.
 
 The networks of `ganlab.neural.models.baseline`, residual and without any normalisation, at 8 x 8 pixels and with 8
 channels: as long as two CPU cores allow, which is not long. {RpGAN, non-saturating} x {R1 and R2, R1 only}, gamma = 1.
 What is stored is what `gans_today_digits.py` stores, and 32 pictures of the first seed of the first row.
 
-``python book/studies/gans_today_baseline.py`` writes ``book/results/gans-today-baseline.json`` (six minutes on one
+``python book/studies/gans_today_baseline.py`` writes ``book/results/gans-today-baseline.json`` (forty minutes on one
 free core). With ``GANLAB_PROFILE=gpu`` the same rows are trained at a size nearer to the paper's.
 """
 
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from gans_today_digits import LOSSES, PENALTIES, pictures, study
 
 SIZES = {
-    "class": {"width": 8, "blocks": 1, "steps": 500, "batch": 32, "lr": 1e-3, "latent": 32, "ema": 0.99, "seeds": 3},
+    "class": {"width": 8, "blocks": 1, "steps": 1000, "batch": 32, "lr": 1e-3, "latent": 32, "ema": 0.99, "seeds": 10},
     "gpu": {
         "width": 64,
         "blocks": 2,

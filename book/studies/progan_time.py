@@ -5,7 +5,7 @@ at 32 x 32 is between growing (as `progan_ingredients.py` does it at 16) and tra
 real pictures, at two learning rates; every 50 steps the clock stops and the averaged generator is measured. Seconds are
 those of one busy CPU core of a shared machine: compare rows, not machines.
 
-``python book/studies/progan_time.py`` writes ``book/results/progan-time.json`` (about ten minutes on one core).
+``python book/studies/progan_time.py`` writes ``book/results/progan-time.json`` (about twenty minutes on one core).
 """
 
 import itertools
@@ -22,7 +22,7 @@ from ganlab.neural.training import train
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "_tools"))
 
-RACE = {"resolution": 32, "seeds": 3}
+RACE = {"resolution": 32, "seeds": 10}
 RACERS = {
     "grown": {},
     "full size": {"start": 32},

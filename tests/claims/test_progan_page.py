@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from proofs import claims_of, studies_of
+from scipy.stats import wilcoxon
 
 from ganlab import metrics
 
@@ -335,9 +336,15 @@ def test_the_race_to_growing_s_last_distance():
     race = stored("time")["race"]
     times = {name: [first(d["looks"], g["swd"]) / g["seconds"] for d, g in zip(race[name], race["grown"], strict=True)]
              for name in ("full size", "full size, slower rate")}  # fmt: skip
-    assert len(times["full size"]) >= 2
-    assert 0.5 < np.median(times["full size"]) < 1.5  # about level
-    assert min(times["full size, slower rate"]) > 1.2
+    assert len(times["full size"]) == 10
+    assert np.sum(np.array(times["full size"]) < 1) == 3
+    assert 1.2 < np.median(times["full size"]) < 1.4
+    assert wilcoxon(np.log(times["full size"])).pvalue > 0.2  # a lead that ten seeds do not settle
+    assert np.sum(np.array(times["full size, slower rate"]) > 1) == 9
+    assert np.sum(np.isinf(times["full size, slower rate"])) == 5
+    ends = {name: np.array([[row["swd"], row["seconds"]] for row in race[name]]) for name in ("grown", "full size")}
+    assert ends["full size"][:, 0].max() < 70 < 83 < ends["grown"][:, 0].min()
+    assert 1.8 < np.median(ends["full size"][:, 1] / ends["grown"][:, 1]) < 2.5
 
 
 @claim("PROGAN-06")
