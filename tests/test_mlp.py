@@ -6,8 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch.func import functional_call  # noqa: E402
+
 from ganlab.checks import InputError  # noqa: E402
-from ganlab.neural.models.mlp import ACTIVATIONS, Maxout, mlp, stack, unstack  # noqa: E402
+from ganlab.neural.models.mlp import ACTIVATIONS, Maxout, StackedLinear, mlp, stack, unstack  # noqa: E402
 
 
 def test_the_same_seed_draws_the_same_weights_and_nothing_global():
@@ -41,6 +43,32 @@ def test_a_stack_computes_what_its_members_compute(keywords, outputs):
         alone = mlp(2, outputs, (6, 5), seed=seed, **keywords)
         torch.testing.assert_close(together(x)[k], alone(x[k]))
         torch.testing.assert_close(unstack(together, k)(x[k]), alone(x[k]))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_a_stacked_layer_has_the_derivatives_of_a_product(outputs):
+    g = torch.Generator().manual_seed(0)
+    draws = [torch.randn(2, *shape, generator=g, dtype=torch.float64) for shape in ((3, 4), (4, outputs), (1, outputs))]
+    x, weight, bias = (t.requires_grad_() for t in draws)
+    layer = StackedLinear(torch.zeros(2, 4, outputs), torch.zeros(2, 1, outputs))
+
+    def answer(x, weight, bias):
+        return functional_call(layer, {"weight": weight, "bias": bias}, (x,))
+
+    torch.testing.assert_close(answer(x, weight, bias), x @ weight + bias)
+    assert torch.autograd.gradcheck(answer, (x, weight, bias))
+    assert torch.autograd.gradgradcheck(answer, (x, weight, bias))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_a_stack_trains_in_bf16(outputs):
+    net = mlp(3, outputs, (8,), seed=range(2))
+    x = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = net(x).float()
+    assert (answer - net(x)).abs().max() < 0.05
+    answer.sum().backward()
+    assert all(p.grad.isfinite().all() and p.grad.any() for p in net.parameters())
 
 
 def test_maxout_keeps_the_largest_of_its_pieces():
