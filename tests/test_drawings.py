@@ -272,6 +272,12 @@ def test_skin_and_hair_change_colour_where_they_are_and_nowhere_else():
     assert not changed("faces", {}, length=1.0)[y > 0.1].any()
 
 
+def test_the_ball_of_the_hat_is_there_with_the_hat_only():
+    bare, worn = draw_faces({"hat": [0, 1]}, 64)[:, :, 5]  # the row at a height of 0.83
+    assert np.allclose(bare[:, 32], bare[:, 0])  # sky
+    assert worn[:, 32] == pytest.approx([0.94, 0.86, 0.66], abs=0.2)  # cream
+
+
 # ---- scenes
 
 

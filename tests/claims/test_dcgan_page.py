@@ -357,6 +357,7 @@ def test_a_short_run_again_adds_a_hat_to_dark_skin(net, short):
     assert found["scaled, 10"] > found["random step, 10"] + 0.2
     assert found["random, 3"] == pytest.approx(found["prior"], abs=0.12)  # a random sum of three has the prior's law
     assert found["pixels, 10"] > found["random, 10"] + 0.2
+    assert found["codes, 3"] == found["scaled, 3"]  # averages of three need no scaling
 
 
 # ---- filters
@@ -421,6 +422,7 @@ def test_the_counter_and_the_ruler_are_right_on_real_scenes():
     scales = counting.scales_of(data.images)
     assert np.allclose(scales / data.factors["scale"][:, None], 1, atol=0.05)
     assert np.median(counting.disagreement(scales)) < 0.005
+    assert counting.disagreement(0.3 * np.exp([[0, 1, 2]])) == pytest.approx([1])  # of logarithms: no unit
     assert np.median(counting.disagreement(counting.shuffled(scales, rng))) > 0.05
 
 
