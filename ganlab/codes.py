@@ -58,7 +58,7 @@ def information_table(codes, factors, bins=20):
     Raises
     ------
     InputError
-        If a column is no row of finite numbers, or they are not equally long.
+        If a column is no row of finite numbers, they are not equally long, or there are more columns than samples.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def information_gap(codes, factors, bins=20, shuffles=20, rng=None):
     References
     ----------
     R. T. Q. Chen, X. Li, R. Grosse, D. Duvenaud, *Isolating Sources of Disentanglement in Variational Autoencoders*,
-    NeurIPS 2018. They cut into bins of equal width.
+    NeurIPS 2018. They take the information from the densities of an encoder; here it is counted in bins.
 
     Examples
     --------
@@ -143,6 +143,10 @@ def _columns(codes, factors, bins):
     if not all(named) or len(lengths) != 1:
         raise InputError(f"codes and factors must be one or more columns of one length each, got {len(named[0])} and "
                          f"{len(named[1])} of lengths {sorted(lengths)}")  # fmt: skip
+    for name, columns in zip(("codes", "factors"), named, strict=True):  # an (n, d) for a (d, n) would take hours
+        if len(columns) > len(columns[0]):
+            raise InputError(f"{name} must be one array of samples each, got {len(columns)} arrays of "
+                             f"{len(columns[0])}: if yours has shape (n, {name}), pass its transpose .T")  # fmt: skip
     return named
 
 

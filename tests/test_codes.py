@@ -154,11 +154,15 @@ FINE = [np.arange(6) % 2, np.linspace(0, 1, 6)]
 
 @pytest.mark.parametrize(("call", "words"), [
     (lambda: information_table([], FINE), "one or more columns"),
+    (lambda: information_table(np.zeros((0, 6)), FINE), "one or more columns"),
     (lambda: information_table(FINE, [np.arange(5)]), r"lengths \[5, 6\]"),
     (lambda: information_table([[[1, 2]]], FINE), "columns"),
     (lambda: information_table([[0.5, math.nan] * 3], FINE), "codes"),
     (lambda: information_table(FINE, [["a"] * 6]), "factors"),
     (lambda: information_table(FINE, FINE, bins=1), "bins"),
+    (lambda: information_gap(np.zeros((9, 2)), np.zeros((9, 2))), r"codes must .* 9 arrays of 2.*\.T"),
+    (lambda: information_table(np.eye(2), np.zeros((9, 2))), r"factors must .* 9 arrays of 2.*\.T"),
+    (lambda: information_gap(np.arange(5.0), np.arange(5.0)), r"list of columns \(n,\)"),
     (lambda: information_gap(FINE, [np.zeros(6, int)]), "number 0"),
     (lambda: information_gap(FINE, FINE, shuffles=0), "shuffles"),
     (lambda: information_gap(FINE, FINE, rng=3), "rng"),

@@ -49,6 +49,9 @@ class CodedGenerator(nn.Module):
 
     def make(self, c, noise):
         """Make pictures of chosen codes, shape (B, width), and noise, shape (B, noise)."""
+        if c.ndim != 2 or c.shape[1] != self.codes.width:
+            raise InputError(f"c must have shape (B, {self.codes.width}) for {self.codes}, with categorical codes "
+                             f"one-hot, got {tuple(c.shape)}")  # fmt: skip
         return self.net(torch.cat([c, noise], 1))
 
 
