@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proofs import claims_of, studies_of
 from scipy.special import rel_entr
-from scipy.stats import chi2, chi2_contingency, entropy, kstest
+from scipy.stats import chi2, chi2_contingency, entropy, kstest, spearmanr
 
 from ganlab.codes import exact_bound, exact_information, information_gap
 
@@ -421,6 +421,7 @@ def test_readable_in_nine_seeds_and_untangled_in_few():
     good = gap[bounds > 3]
     assert good.min() < 0.05 < 0.5 < good.max()
     assert gap[bounds.argmax()] < 0.2
+    assert spearmanr(bounds[bounds > 3], good).pvalue > 0.1  # a larger bound is no promise of a larger gap
     assert chance.max() < 0.005 < gap.min()
 
 
@@ -440,6 +441,10 @@ def test_codes_move_factors_in_nine_seeds_and_never_in_the_plain_gan():
     assert plain.max() < 0.2
     clean = ((ours.max(2) > 3 * ours.min(2)) & (ours.max(2) > 0.3)).all(1)
     assert np.sum(clean) == 4
+    assert (ours[clean].argmax(2).sum(1) == 1).all()  # each its own factor
+    both = (ours.max(2) > 0.3) & (ours.min(2) > ours.max(2) / 3)
+    assert np.sum(both.any(1)) == 5
+    assert np.sum((ours == 0).all((1, 2))) == 1
     gap = column("glyphs", "InfoGAN", "gap")
     assert gap[clean].min() > gap[~clean].max()  # the gap sees the same four
 
