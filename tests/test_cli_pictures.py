@@ -438,6 +438,23 @@ def test_a_run_of_one_network_is_made_longer_bit_for_bit(model):
     assert config("short") == config("whole")
 
 
+def test_levels_with_batches_of_their_own(capsys):
+    """Larger ones, too: for a sample there are blank pictures, as many as a batch needs."""
+    assert train("progan", "--batches", "8=8", "16=2") == 0  # a level that is not there may be named
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in told[1:]] == ["4 x 4, step 6", "8 x 8, step 5"]
+    growth = Growth(8, stable=24, fade=16, width=4, batches={8: 8}, recipe=PROGAN.recipe)
+    for run in levels(torch.as_tensor(pictures()), growth, device="cpu"):
+        list(loop(run))
+    np.testing.assert_array_equal(samples(), run.sample(5))
+    assert main(["resume", "runs/progan-faces"]) == 0
+    assert main(["list"]) == 0
+    assert "8 x 8: 5/5" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["train", "progan", "--help"])
+    assert "256=14 512=6 1024=3" in capsys.readouterr().out
+
+
 def test_a_growing_run_has_its_length_from_its_levels(capsys):
     assert train() == 0
     capsys.readouterr()
@@ -470,7 +487,12 @@ BAD = {  # fault, model, flags: what is said
     (35, "dcgan", "--device cuda:77"): "there is no device 'cuda:77' on this machine: choose auto or one of cpu",
     (37, "progan", "--data nowhere"): "there is no folder 'nowhere', and no made data of that name",
     (37, "progan", "--data mnist:nowhere"): "MNIST is not in nowhere: get train-images-idx3-ubyte.gz",
-    (0, "progan", "--steps 5"): "unrecognized arguments: --steps 5",
+    (0, "progan", "--steps 5"): "unrecognized arguments: --steps 5 (`ganlab train progan --help` shows more)",
+    (0, "progan", "--batches 8"): "--batches takes RESOLUTION=BATCH, such as 256=14 512=6, got 8",
+    (0, "progan", "--batches 4=4 8=many"): "got 4=4 8=many",
+    (0, "progan", "--batches 9=4"): "power of two",
+    (0, "progan", "--batches 8=0"): "batches[8] must be a whole number of at least 1",
+    (0, "progan", "--batches 8=41"): "a batch needs 41",  # said before the level of 4 is trained
     (0, "progan", "--pictures 0"): "pictures must be",
     (0, "progan", "--seed -1"): "seed must be a whole number of at least 0, got -1",
     (0, "progan", "--threads 0"): "threads must be",
@@ -755,6 +777,9 @@ def test_two_processes_in_one_folder_are_refused(capsys):
         assert "is in use by process" in one_line(capsys)
     assert train() == 2
     assert "is not empty: `ganlab resume" in one_line(capsys)
+    assert train("progan", "--out", "my runs") == 0
+    assert train("progan", "--out", "my runs") == 2
+    assert '`ganlab resume "my runs"` goes on' in one_line(capsys)
 
 
 @pytest.mark.parametrize("text", ['{"model": "progan"}', '{"model": 5, "recipe": {}}',

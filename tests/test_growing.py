@@ -113,6 +113,12 @@ def test_what_does_not_fit_is_named(make, words):
         make()
 
 
+def test_a_later_level_s_batch_that_does_not_fit_is_told_at_once():
+    growth = Growth(16, stable=32, fade=16, width=8, batches={16: 13}, recipe=SMALL.recipe)
+    with pytest.raises(InputError, match="there are 12 samples, and a batch needs 13"):
+        next(levels(pictures(), growth))
+
+
 def test_a_level_must_be_trained_to_its_end():
     grown = levels(pictures(), SMALL)
     next(grown)

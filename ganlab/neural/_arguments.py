@@ -59,9 +59,12 @@ def parse(arguments, functions):
             add_arguments, about = partial(_picture_arguments, model=model), f"{about[:-1]} of {MODELS[model].what}."
         p = commands.add_parser(name, help=what, description=about, **look)
         p.prog += f" {model}" if name == "train" and model else ""
-        p.set_defaults(command=functions[name], model=model)
+        p.set_defaults(command=functions[name], model=model, parser=p)
         add_arguments(p)
-    return whole.parse_args(arguments)
+    given, unknown = whole.parse_known_args(arguments)
+    if unknown:
+        given.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return given
 
 
 def _train_arguments(p):
@@ -145,12 +148,14 @@ def _add(parser, name, default, text, missing):
     if isinstance(default, Mapping):
         text += " `none` takes the default away." * bool(default)
         shown = ", ".join(f"{key}={weight:g}" for key, weight in default.items())
-    text += f" (default: {shown})" if default not in (None, {}) and not isinstance(default, type) else ""
+    text += f" (default: {shown})" if default not in (None, {}, []) and not isinstance(default, type) else ""
     options = {"dest": name, "default": missing, "help": text.replace("%", "%%")}
     if isinstance(default, bool):
         options["action"] = argparse.BooleanOptionalAction
     elif isinstance(default, dict):
         options |= {"type": _weighted, "action": "append", "metavar": "NAME=WEIGHT"}
+    elif isinstance(default, list):
+        options |= {"nargs": "+", "metavar": "RESOLUTION=BATCH"}
     else:
         one = default[0] if isinstance(default, tuple) else default
         kind = one if isinstance(one, type) else float if one is None else type(one)

@@ -28,7 +28,8 @@ def read_json(file):
 def refuse_used(folder):
     """Raise if a new run would come upon the files of something else."""
     if folder.is_dir() and {file.name for file in folder.iterdir()} - {"lock"}:
-        advice = f"`ganlab resume {folder}` goes on with its run, or " if (folder / RUN).exists() else ""
+        place = f'"{folder}"' if " " in str(folder) else folder  # as a shell wants it
+        advice = f"`ganlab resume {place}` goes on with its run, or " if (folder / RUN).exists() else ""
         raise InputError(f"{folder} is not empty: {advice}choose another --out")
 
 

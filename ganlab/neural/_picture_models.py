@@ -116,7 +116,15 @@ def _baseline(settings, recipe):
 
 def _growth(settings, recipe):
     names = "resolution", "start", "stable", "fade", "width", "group"
-    return Growth(recipe=recipe, **{name: settings[name] for name in names})
+    return Growth(recipe=recipe, batches=_batches(settings["batches"]), **{name: settings[name] for name in names})
+
+
+def _batches(typed):
+    """What is typed as 256=14 512=6, as numbers."""
+    try:
+        return {int(side): int(batch) for side, batch in (text.split("=") for text in typed)}
+    except ValueError:
+        raise InputError(f"--batches takes RESOLUTION=BATCH, such as 256=14 512=6, got {' '.join(typed)}") from None
 
 
 def _progan(settings, recipe):
@@ -131,7 +139,8 @@ MODELS = {
                   start=(4, "resolution of the first level"),
                   stable=(Growth.stable, "real pictures that D is shown at each level after its fade"),
                   fade=(Growth.fade, "real pictures that D is shown while a level fades in"),
-                  group=(int, "of the minibatch standard deviation (default: the whole batch)")),
+                  group=(int, "of the minibatch standard deviation (default: the whole batch)"),
+                  batches=([], "batches of levels where they are not --batch; the paper has 256=14 512=6 1024=3")),
         _progan, frozenset({"pack", "steps"}), _growth),
     "dcgan": Model(
         "DCGAN (Radford, Metz and Chintala 2016)", Recipe(lr=2e-4, batch=128, latent=100, steps=10_000),

@@ -51,7 +51,8 @@ class PicturePlan:
         """Yield the runs in the order in which they are trained; `blank`: with no pictures, to load weights into."""
         c = self.config
         shape = c["channels"], c["resolution"], c["resolution"]
-        blanks = torch.zeros(1, *shape).expand(c["recipe"]["batch"], *shape) if blank else None
+        n = c["recipe"]["batch"] if self.growth is None else max(map(self.growth.batch, self.growth.resolutions))
+        blanks = torch.zeros(1, *shape).expand(n, *shape) if blank else None
         yield from self.runs(blanks if blank else torch.as_tensor(self.pictures.images), self.device)
 
     def title(self, run):
@@ -89,7 +90,7 @@ class PicturePlan:
         if abs(fade.alpha.item() - wanted) > 1e-6:
             raise checkpoints.CheckpointError(
                 f"{folder} stands at alpha = {fade.alpha.item():.4g} of its fade, and {RUN} has {wanted:.4g} at step "
-                f"{run.step}: put --fade and --batch there back to what they were, or train a new run")  # fmt: skip
+                f"{run.step}: put --fade, --batch and --batches back there, or train a new run")  # fmt: skip
 
     def load(self, run, folder, previous):
         """Load what is needed to draw samples."""

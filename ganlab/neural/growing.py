@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ganlab.checks import InputError, whole
-from ganlab.neural._entry import as_tensor
+from ganlab.neural._entry import as_tensor, share_of_batch
 from ganlab.neural.models import progan
 from ganlab.neural.recipes import Recipe
 from ganlab.neural.runs import Run
@@ -142,6 +142,8 @@ def levels(pictures, growth, seed=0, device="auto"):
         else:
             G, D = (progan.grow(net, resolution, fade, seed=2 * seed + k) for k, net in enumerate((run.G, run.D)))
         run = Run(G, D, data[resolution], recipe, seed, device)
+        for later in growth.resolutions if resolution == growth.start else ():  # better told now than in a week
+            share_of_batch(replace(recipe, batch=growth.batch(later)), len(run.data), run.rng)
         if fade:
             run.view = lambda real, D=D: progan.soften(real, D.fade.now())
         yield run
