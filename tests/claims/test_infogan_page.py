@@ -347,6 +347,21 @@ def test_a_short_run_again_separates_the_two():
     assert all(np.isfinite(f["bounds"]).all() for f in found.values())
 
 
+@claim("I-02")
+def test_the_reader_beside_the_plain_gan_moves_nobody_but_itself():
+    from infogan_digits import make, reader
+
+    run = make("plain GAN", 0, steps=1)
+    Q, learn = reader(run, 0)
+    nets = {"G": run.G, "D": run.D, "Q": Q}
+    before = {name: {k: v.clone() for k, v in net.state_dict().items()} for name, net in nets.items()}
+    learn()
+    moved = {name for name, net in nets.items() for k, v in net.state_dict().items() if not v.equal(before[name][k])}
+    assert moved == {"Q"}  # the averages of G's batch normalisation neither
+    assert run.G.training
+    assert all(p.grad is None for net in (run.G, run.D) for p in net.parameters())
+
+
 @claim("I-11")
 def test_no_seed_has_five_per_cent_and_k_means_is_as_good():
     errors = column("digits", "InfoGAN", "errors")[:, 1]
@@ -502,6 +517,27 @@ def test_sweeps_beyond_the_prior_are_no_glyphs_of_the_data():
     misfit = sweeps[:, :, 2]
     inside, ends = misfit[..., np.abs(line) <= 1].mean(-1), misfit[..., np.abs(line) == 2].mean(-1)
     assert (ends > inside).mean() >= 0.9
+    plain = np.array(column("glyphs", "plain GAN", "sweeps"))[:, :, 2][..., np.abs(line) <= 1].mean((1, 2))
+    assert (np.sum(inside.mean(1) < 0.1), np.sum(plain < 0.1)) == (9, 4)  # seeds whose glyphs are clean
+
+
+@claim("I-12")
+def test_sweeps_find_what_each_code_of_a_known_generator_does():
+    from types import SimpleNamespace
+
+    from infogan_glyphs import STILL, sweeps
+
+    from ganlab.drawings import draw_glyphs
+
+    class Known(torch.nn.Module):
+        def make(self, c, noise):
+            rotation, width = (0.5 * c[:, 0]).double().numpy(), (1 + 0.2 * c[:, 1]).double().numpy()
+            return torch.as_tensor(draw_glyphs(STILL | {"character": "2", "rotation": rotation, "width": width}, 16))
+
+    line, found = np.linspace(-2, 2, 17), np.array(sweeps(SimpleNamespace(G=Known()), noises=2))
+    np.testing.assert_allclose(found[0, :2], [0.5 * line, np.ones(17)], atol=0.06)
+    np.testing.assert_allclose(found[1, :2], [np.zeros(17), 1 + 0.2 * line], atol=0.06)
+    assert found[:, 2].max() < 0.1
 
 
 @claim("I-12", "I-13")
