@@ -409,12 +409,12 @@ def test_a_short_run_on_the_ring_again_needs_the_large_weight():
     for loss in ("rpgan", "nonsaturating"):
         found = {}
         for gamma in (0.02, 2.0):
-            run = study.make("ring", loss, ("r1", "r2"), gamma, [0, 1, 3, 4], steps=250)
+            run = study.make("ring", loss, ("r1", "r2"), gamma, range(6), steps=400)  # at 250 some are on their way
             for _ in train(run):
                 pass
             found[gamma] = [reached(x, study.LAWS["ring"]) for x in run.sample(800, averaged=False)]
-        assert min(found[2.0]) >= 7
-        assert np.median(found[0.02]) <= 6 < np.median(found[2.0])
+        assert sum(modes == 8 for modes in found[2.0]) >= 5
+        assert np.median(found[0.02]) <= 6
 
 
 @claim("TODAY-15")
