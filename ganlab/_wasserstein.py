@@ -199,8 +199,11 @@ def _root(name, cov, dim):
 def spectrum(name, cov, dim):
     """Eigenvalues, none negative, and eigenvectors of a covariance, which is checked."""
     cov = np.atleast_2d(numbers(name, cov)).astype(float)
-    if cov.shape != (dim, dim) or not np.allclose(cov, cov.T, rtol=1e-8, atol=1e-12 * np.abs(cov).max()):
-        raise InputError(f"{name} must be a symmetric ({dim}, {dim}) matrix, got shape {cov.shape}")
+    wanted = f"{name} must be a symmetric ({dim}, {dim}) matrix, got"
+    if cov.shape != (dim, dim):
+        raise InputError(f"{wanted} shape {cov.shape}")
+    if not np.allclose(cov, cov.T, rtol=1e-8, atol=1e-12 * np.abs(cov).max()):
+        raise InputError(f"{wanted} entries that differ by {np.abs(cov - cov.T).max():.3g} across the diagonal")
     values, vectors = np.linalg.eigh(cov)
     if values[0] < -1e-10 * max(values[-1], 0):
         raise InputError(f"{name} must have no negative eigenvalue, got {values[0]:.3g}")
