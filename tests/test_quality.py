@@ -141,7 +141,7 @@ def test_frechet_refuses(x, y, said):
 
 
 @pytest.mark.parametrize(("cov", "n", "said"), [
-    (np.eye(2)[:1], 9, "entries that differ by 2"), (-1.0, 9, "negative"),
+    (np.eye(2)[:1], 9, "symmetric"), ([[1, 2], [0, 1]], 9, "entries that differ by 2"), (-1.0, 9, "negative"),
     (np.eye(2), 1, "n must be"), (nan, 9, "finite"), (np.ones((2, 2, 2)), 9, "symmetric"),
 ])  # fmt: skip
 def test_the_floor_refuses(cov, n, said):
