@@ -238,10 +238,10 @@ def test_the_days_of_the_slide_fit_the_count_of_work():
     ends = dict(zip(SIDES, 100 * done / done[-1], strict=True))
     assert {side: round(ends[side], 1) for side in (8, 16, 32, 256, 512)} == {
         8: 0.2, 16: 1.3, 32: 5.6, 256: 47.6, 512: 71.4}  # fmt: skip
-    fortnight = 14 / 100
-    assert ends[16] * fortnight < 1  # day 0
-    assert ends[32] * fortnight < 1 < ends[64] * fortnight  # a busy machine would be at 64 on day 1, and not at 32
-    assert ends[256] * fortnight < 8 < ends[512] * fortnight
+    shortest, longest = (8 / ends[side] for side in (512, 256))  # days for a hundredth, with 512 on day 8
+    assert (round(100 * shortest), round(100 * longest)) == (11, 17)
+    assert ends[16] * longest < 1  # day 0
+    assert ends[32] * longest < 1  # and not on day 1, as the slide has it
 
 
 @claim("A-12")
@@ -302,10 +302,8 @@ def test_the_fade_and_the_averaged_generator_help_and_of_two_others_one_cannot_t
     assert interval("least squares")[0] > np.log(2)
     for name in ("no pixel norm", "no minibatch deviation", "no equalised rate, lr / 8.5"):
         low, high = interval(name)
-        assert low < np.log(1.1), name
-        assert -0.25 < low < high < 0.4, name
-    assert np.mean(np.log(last("no equalised rate") / last("everything"))) > np.log(1.25)
-    assert interval("no equalised rate")[0] > -0.1
+        assert -0.25 < low < 0 < high < 0.4, name  # 1 is inside: nothing can be told
+    assert interval("no equalised rate")[0] > np.log(1.25)
 
 
 @claim("PROGAN-06")
@@ -313,6 +311,8 @@ def test_pixel_norm_raises_recall():
     with_norm, without = last("everything", "recall"), last("no pixel norm", "recall")
     assert len(without) == 10
     assert (without < with_norm).all()  # by chance once in 1,024
+    assert (last("no equalised rate", "recall") < with_norm).all()
+    assert np.median(last("no equalised rate, lr / 8.5", "recall")) > np.median(with_norm) - 0.05
     assert 2 <= (last("no minibatch deviation", "recall") >= with_norm).sum() <= 5  # which may be chance
 
 
