@@ -1,8 +1,5 @@
 """The claims of the page on DCGAN. Oracles: zero-stuffing, SciPy, matrices, autograd, closed forms, known factors."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +8,9 @@ from proofs import claims_of, studies_of
 from scipy.signal import convolve2d
 
 torch = pytest.importorskip("torch")
+import dcgan_counting as counting  # noqa: E402
+import dcgan_latent as latent  # noqa: E402
+import dcgan_recipe as study  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
@@ -19,12 +19,6 @@ from ganlab.neural.models import dcgan  # noqa: E402
 from ganlab.neural.models._images import ImageBatchNorm  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.training import train  # noqa: E402
-
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
-import dcgan_counting as counting  # noqa: E402
-import dcgan_latent as latent  # noqa: E402
-import dcgan_recipe as study  # noqa: E402
 
 claim = claims_of("dcgan")
 stored = studies_of("dcgan")

@@ -1,9 +1,7 @@
 """The claims of the page on GANs today. Oracles: SciPy's optimisers, SymPy, enumeration, fresh data."""
 
 import itertools
-import sys
 from math import factorial, log, pi
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,8 +23,6 @@ from ganlab.neural.training import train  # noqa: E402
 claim = claims_of("gans-today")
 stored = studies_of("gans-today")
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 PAIRED, USUAL = RELATIVISTIC["rpgan"], gl.OBJECTIVES["nonsaturating"]
 
 

@@ -1,9 +1,7 @@
 """The claims of the InfoGAN page. Oracles: sums over channels, SciPy, autograd, finite differences, stored studies."""
 
 import itertools
-import sys
 from math import log, pi
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +22,6 @@ from ganlab.neural.models import infogan  # noqa: E402
 claim = claims_of("infogan")
 stored = studies_of("infogan")
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 
 PAPER = infogan.Codes((10,), uniform=2)
 P_C = np.array([0.5, 0.3, 0.2])

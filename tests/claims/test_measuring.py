@@ -1,9 +1,7 @@
 """The claims of the page on measuring. Oracles: closed forms, sums over exact laws, counting, and the stored study."""
 
-import sys
 from functools import cache
 from math import log, sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,9 +30,6 @@ from ganlab.neural.features import extractor, label_report  # noqa: E402
 
 claim = claims_of("measuring")
 stored = studies_of("measuring")
-
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 
 
 def rng(seed=0):

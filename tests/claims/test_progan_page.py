@@ -1,9 +1,7 @@
 """The claims of the page on growing. Oracles: torch's counter of multiplications, loops, autograd, built networks."""
 
-import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +24,6 @@ from ganlab.neural.training import train  # noqa: E402
 claim = claims_of("progan")
 stored = studies_of("progan")
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
-sys.path.insert(0, str(BOOK / "studies"))
 SIDES = [4, 8, 16, 32, 64, 128, 256, 512, 1024]
 FILTERS = [512, 512, 512, 512, 256, 128, 64, 32, 16]  # table 2 of the paper
 
