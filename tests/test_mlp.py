@@ -61,6 +61,17 @@ def test_a_stacked_layer_has_the_derivatives_of_a_product(outputs):
 
 
 @pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_a_stack_can_be_transformed_as_its_members_can(outputs):
+    seeds, x = (0, 1), torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    together, alone = mlp(3, outputs, (4,), seed=seeds), [mlp(3, outputs, (4,), seed=s) for s in seeds]
+    slope = torch.func.grad(lambda x: together(x).square().sum())(x)
+    turned = torch.func.vmap(together)(torch.stack([x, -x]))
+    for k, net in enumerate(alone):
+        torch.testing.assert_close(slope[k], torch.func.grad(lambda x, net=net: net(x).square().sum())(x[k]))
+        torch.testing.assert_close(turned[:, k], torch.func.vmap(net)(torch.stack([x[k], -x[k]])))
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
 def test_a_stack_trains_in_bf16(outputs):
     net = mlp(3, outputs, (8,), seed=range(2))
     x = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))

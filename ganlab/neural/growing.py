@@ -142,8 +142,9 @@ def levels(pictures, growth, seed=0, device="auto"):
         else:
             G, D = (progan.grow(net, resolution, fade, seed=2 * seed + k) for k, net in enumerate((run.G, run.D)))
         run = Run(G, D, data[resolution], recipe, seed, device)
-        for later in growth.resolutions if resolution == growth.start else ():  # better told now than in a week
-            share_of_batch(replace(recipe, batch=growth.batch(later)), len(run.data), run.rng)
+        if resolution == growth.start:  # a later batch that does not fit is better told now than in a week
+            for later in growth.resolutions:
+                share_of_batch(replace(recipe, batch=growth.batch(later)), len(run.data), run.rng)
         if fade:
             run.view = lambda real, D=D: progan.soften(real, D.fade.now())
         yield run

@@ -58,28 +58,10 @@ class StackedLinear(nn.Module):
         weight = self.weight  # once: spectral normalisation moves on with every look
         if weight.shape[-1] == 1:  # a CPU's batched product takes several times as long for a single output
             return (x * weight.mT).sum(-1, keepdim=True) + self.bias
-        if weight.shape[-1] == 2 and not torch.is_autocast_enabled(x.device.type):
-            return _TwoOutputs.apply(x, weight) + self.bias
         return torch.baddbmm(self.bias, x, weight)
 
     def extra_repr(self):
         return f"{self.weight.shape[0]} seeds, {self.weight.shape[1]} -> {self.weight.shape[2]}"
-
-
-class _TwoOutputs(torch.autograd.Function):
-    """The product of two stacks, the second of which has two columns, as that of their transposes: half the time on a
-    CPU, and a sixth for the gradient by the weights. Left to itself, autograd would hand back a transposed gradient,
-    which every layer before would read across the grain."""
-
-    @staticmethod
-    def forward(ctx, x, weight):
-        ctx.save_for_backward(x, weight)
-        return torch.bmm(weight.mT, x.mT).mT
-
-    @staticmethod
-    def backward(ctx, slope):
-        x, weight = ctx.saved_tensors
-        return torch.bmm(slope, weight.mT), torch.bmm(slope.mT, x).mT
 
 
 def _default(weight, gain, generator):
