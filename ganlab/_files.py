@@ -1,7 +1,15 @@
 """Files that are whole or not there."""
 
 import os
+import re
 from contextlib import suppress
+
+STUB = re.compile(r"\..+\.(\d+)\.tmp")  # with the number of the process that writes it
+
+
+def stub(path):
+    """The file beside `path` in which this process prepares what is to be put there."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def put(path, data):
@@ -21,7 +29,7 @@ def put(path, data):
     ...     [(file.name, file.read_bytes()) for file in Path(folder).iterdir()]
     [('a', b'one')]
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = stub(path)
     try:
         with open(temporary, "wb") as file:
             file.write(data)

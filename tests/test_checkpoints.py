@@ -428,7 +428,8 @@ HOLLOW = '{"schema": 2, "recipe": %s, "seed": 0, "data": [], "checkpoints": [%s]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', "null", "[" * 100_000, b"\xff\xfe",
-                                  HOLLOW % ("{}", ""), HOLLOW % ("{}", "{}"), HOLLOW % ("3", "{}")])  # fmt: skip
+                                  HOLLOW % ("{}", "{}"), HOLLOW % ("3", ""),
+                                  '{"schema": 2, "recipe": {}, "seed": 0, "data": [], "checkpoints": ""}'])  # fmt: skip
 def test_a_manifest_that_is_none_is_refused(folder, text):
     (folder / "checkpoints.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     refused(folder, "checkpoints.json is damaged")
@@ -462,6 +463,29 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         refused(path, f"no checkpoints in {path}")
         with pytest.raises(CheckpointError, match="no checkpoints"):
             latest(path)
+
+
+def test_a_first_checkpoint_that_is_not_listed_does_not_count(tmp_path, monkeypatch):
+    """Fault 29: a kill before it is listed is told from a list that was lost."""
+    run, real, calls = build(), os.replace, []
+
+    def fails(*args):
+        calls.append(args)
+        return full() if len(calls) == 3 else real(*args)
+
+    monkeypatch.setattr(_disk.os, "replace", fails)
+    with pytest.raises(CheckpointError, match="cannot write"):
+        save(run, tmp_path)
+    monkeypatch.undo()
+    assert [os.path.basename(new) for _, new in calls] == ["checkpoints.json", "step-00000000.pt", "checkpoints.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints.json"]
+    assert manifest(tmp_path, run)["checkpoints"] == []
+    refused(tmp_path, "no checkpoints in .*ended before the first one was written")
+    with pytest.raises(CheckpointError, match="ended before the first one"):
+        latest(tmp_path)
+    with pytest.raises(CheckpointError, match="holds another run: seed"):
+        save(build(seed=1), tmp_path)
+    assert latest(save(run, tmp_path).parent).name == "step-00000000.pt"
 
 
 # --- malice (faults 27, 28) ----------------------------------------------------------------------------------------

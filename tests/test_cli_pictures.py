@@ -4,7 +4,9 @@
 """
 
 import errno
+import functools
 import io
+import itertools
 import json
 import os
 import random
@@ -380,6 +382,47 @@ def dies(monkeypatch, where):
                 yield record
 
         monkeypatch.setattr(sessions, "train", fading)
+
+
+CHANGES = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}  # before each of them Python tells
+
+
+def dies_before(change, folder, start):
+    """Start a run, and be killed before the given change to its folder."""
+    changes = itertools.count()
+
+    def hook(event, args):
+        touches = event in CHANGES and str(args[0]).startswith(folder) and (event != "open" or args[2] & os.O_CREAT)
+        if touches and next(changes) == change:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    return start(folder)
+
+
+@posix
+@pytest.mark.parametrize("data", ["points", "pictures"])
+def test_a_kill_before_any_change_on_disk_loses_nothing(data, capsys):
+    """Fault 29, at every moment: the folder is never one that cannot be taken up again."""
+    pictures = ["--save-every", "7", "--every", "5"]
+    points = ["train", "ring", "--steps", "5", "--save-every", "2", "--every", "2", "--batch", "8", "--device", "cpu"]
+
+    def start(folder):
+        if Path(folder, "run.json").exists():
+            return main(["resume", folder])
+        return train("progan", *pictures, "--out", folder) if data == "pictures" else main([*points, "--out", folder])
+
+    assert start("whole") == 0
+    for change in itertools.count():
+        folder = f"broken {change}"
+        code = exit_code(fork(functools.partial(dies_before, change, folder, start)))
+        assert start(folder) == 0, change
+        assert same(everything(folder), everything("whole")), change
+        assert config(folder) == config("whole")
+        assert not [p.name for p in Path(folder).rglob("*") if p.name == "lock" or p.suffix == ".tmp"], change
+        if code == 0:
+            break
+    assert change > (60 if data == "pictures" else 40)
 
 
 @posix

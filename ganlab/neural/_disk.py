@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from ganlab._files import put
+from ganlab._files import STUB, put
 
-__all__ = ["CheckpointError", "started", "write"]
+__all__ = ["CheckpointError", "started", "sweep", "write"]
 
 
 class CheckpointError(RuntimeError):
@@ -59,3 +59,21 @@ def started(pid):
     except OSError:
         return ""
     return None if fields[0] in b"ZX" else f"{boot} {int(fields[19])}"
+
+
+def sweep(folder):
+    """Remove what writers that were killed left in a folder and in those inside it.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     (Path(folder) / f".a.{2**23}.tmp").touch()
+    ...     sweep(Path(folder))
+    ...     list(Path(folder).iterdir())
+    []
+    """
+    for path in list(folder.rglob(".*.tmp")):
+        left = STUB.fullmatch(path.name)
+        if left and started(int(left[1])) is None:
+            path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import json
 
+from ganlab._files import STUB
 from ganlab.checks import InputError
 from ganlab.neural import checkpoints
 
@@ -26,8 +27,8 @@ def read_json(file):
 
 
 def refuse_used(folder):
-    """Raise if a new run would come upon the files of something else."""
-    if folder.is_dir() and {file.name for file in folder.iterdir()} - {"lock"}:
+    """Raise if a new run would come upon the files of something else, not only what a kill at the start left behind."""
+    if folder.is_dir() and any(file.name != "lock" and not STUB.fullmatch(file.name) for file in folder.iterdir()):
         place = f'"{folder}"' if " " in str(folder) else folder  # as a shell wants it
         advice = f"`ganlab resume {place}` goes on with its run, or " if (folder / RUN).exists() else ""
         raise InputError(f"{folder} is not empty: {advice}choose another --out")
@@ -35,7 +36,10 @@ def refuse_used(folder):
 
 def trained(folder):
     """Tell whether a folder has checkpoints, be they damaged or not."""
-    return (folder / checkpoints.MANIFEST).exists() or any(folder.glob("*.pt"))
+    try:
+        return bool(checkpoints.manifest(folder)["checkpoints"])  # an unlisted file was cut off by a kill
+    except checkpoints.CheckpointError:
+        return (folder / checkpoints.MANIFEST).exists() or any(folder.glob("*.pt"))
 
 
 def step_of(folder):

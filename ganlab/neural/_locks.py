@@ -3,11 +3,13 @@
 import json
 import os
 import platform
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ganlab._files import stub
 from ganlab.checks import InputError
-from ganlab.neural._disk import CheckpointError, started
+from ganlab.neural._disk import CheckpointError, started, sweep
 
 __all__ = ["open_folder"]
 
@@ -15,6 +17,8 @@ __all__ = ["open_folder"]
 @contextmanager
 def open_folder(path):
     """Make a folder if it is missing, and hold it: no second process gets it until the block ends.
+
+    What a process that was killed had begun to write there is removed.
 
     The lock names process, machine and the start of the process, so that one whose owner was killed is taken over; not
     so from another machine, which cannot know.
@@ -42,6 +46,7 @@ def open_folder(path):
     if not _create(lock, me):
         _take_over(lock, me)
     try:
+        sweep(path)
         yield path
     finally:
         with suppress(OSError):
@@ -50,14 +55,25 @@ def open_folder(path):
 
 
 def _create(lock, me):
-    """Make a lock file; False if there is one."""
+    """Make a lock file; False if there is one. It is never there without its words, which a kill would leave so."""
+    draft = stub(lock.with_name(f"lock.{threading.get_ident()}"))
     try:
-        with open(lock, "x", encoding="utf-8") as file:
+        with open(draft, "w", encoding="utf-8") as file:
             json.dump(me, file)
+        try:
+            os.link(draft, lock)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            with open(lock, "x", encoding="utf-8") as file:
+                json.dump(me, file)
     except FileExistsError:
         return False
     except OSError as error:
         raise InputError(f"{str(lock.parent)!r} cannot be written to: {error}; choose another folder") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
     return True
 
 
@@ -72,16 +88,21 @@ def _holder(lock):
 
 def _take_over(lock, me):
     """Replace the lock of a process that has ended; one process at a time may judge that, or two would succeed."""
-    guard = lock.with_name("lock.takeover")
-    if not (_ended(_holder(lock)) and _create(guard, me)):
+    if not _ended(_holder(lock)):
         _refuse(lock)
+    import fcntl  # not on Windows, where no process is known to have ended
+
+    folder = os.open(lock.parent, os.O_RDONLY)
     try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which no kill leaves behind
         if _ended(_holder(lock)):
             lock.unlink(missing_ok=True)
         if not _create(lock, me):
             _refuse(lock)
+    except BlockingIOError:
+        _refuse(lock)
     finally:
-        guard.unlink(missing_ok=True)
+        os.close(folder)
 
 
 def _ended(holder):
@@ -96,4 +117,4 @@ def _ended(holder):
 def _refuse(lock):
     holder = _holder(lock)
     raise CheckpointError(f"{lock.parent} is in use by process {holder.get('pid', '?')} on {holder.get('host', '?')}: "
-                          f"wait for it or choose another folder; if it is surely gone, delete {lock}*")  # fmt: skip
+                          f"wait for it or choose another folder; if it is surely gone, delete {lock}")  # fmt: skip

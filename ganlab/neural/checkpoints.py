@@ -3,6 +3,7 @@
 Random numbers are a function of seed and step, so a checkpoint is the weights, the averaged generator, the optimisers'
 moments and one whole number. A file is written beside its final name, forced to the disk and renamed, and it counts
 once `checkpoints.json`, written in the same way, lists its SHA-256: a kill at any moment leaves the last one whole.
+The first one finds an empty list, so that a kill before it counts is not taken for a list that was lost.
 """
 
 import io
@@ -19,7 +20,7 @@ import torch
 
 from ganlab import __version__
 from ganlab.neural import _fits
-from ganlab.neural._disk import CheckpointError, started, write
+from ganlab.neural._disk import CheckpointError, started, sweep, write
 from ganlab.neural._fits import SCHEMA, NotFinite
 
 __all__ = ["CheckpointError", "NotFinite", "latest", "load", "manifest", "save", "started", "write"]
@@ -79,12 +80,15 @@ def save(run, folder):
              "torch": torch.__version__, "ganlab": __version__, "device": run.device.type}  # fmt: skip
     # steps from here on belong to a future that was given up
     entries = [*[e for e in listed if e["step"] < run.step][1 - KEEP :], entry]
+    about = {"schema": SCHEMA, **_fits.about(run)}
     try:
+        if not (folder / MANIFEST).exists():
+            write(folder / MANIFEST, _fits.as_json({**about, "checkpoints": []}))
         write(folder / name, data)
-        write(folder / MANIFEST, _fits.as_json({"schema": SCHEMA, **_fits.about(run), "checkpoints": entries}))
+        write(folder / MANIFEST, _fits.as_json({**about, "checkpoints": entries}))
     finally:
         with suppress(OSError, CheckpointError):  # what stays lying about does no harm
-            _tidy(folder)
+            tidy(folder)
     return folder / name
 
 
@@ -95,7 +99,7 @@ def manifest(folder, run=None):
     -------
     dict
         Recipe, seed and data of the run in plain values, and ``checkpoints``, the oldest first: step, file, sha256,
-        size, device, and the versions of torch and ganlab.
+        size, device, and the versions of torch and ganlab. None is listed while the first one is being written.
 
     Raises
     ------
@@ -117,10 +121,12 @@ def manifest(folder, run=None):
         for entry in found["checkpoints"]:
             if not all(type(entry[k]) is kind for k, kind in ENTRY.items()) or not NAME.fullmatch(entry["file"]):
                 raise ValueError(entry)
-        found["checkpoints"][0], {**found["recipe"], "seed": found["seed"], "data": found["data"]}
+        if type(found["checkpoints"]) is not list:
+            raise TypeError(found["checkpoints"])
+        {**found["recipe"], "seed": found["seed"], "data": found["data"]}
     except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(f"there are no checkpoints in {folder}") from None
-    except (OSError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (OSError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: put back a copy, or move the folder away and start again") from error
     if run and (differences := _fits.differences(found, _fits.about(run))):
         raise CheckpointError(f"{folder} holds another run: {'; '.join(differences)}. Build the run as it was, "
@@ -142,7 +148,7 @@ def latest(folder):
     Traceback (most recent call last):
     ganlab.neural.checkpoints.CheckpointError: there are no checkpoints in nowhere
     """
-    found = _whole(folder, manifest(folder)["checkpoints"][::-1])
+    found = _whole(folder, _listed(folder))
     if found is None:
         raise CheckpointError(f"every checkpoint in {folder} is damaged")
     return Path(folder) / found["file"]
@@ -181,7 +187,7 @@ def load(run, path, previous=False, same=True):
     """
     path = Path(path)
     folder = path.parent if path.suffix == ".pt" and not path.is_dir() else path
-    entries = manifest(folder, run if same else None)["checkpoints"][::-1]
+    entries = _listed(folder, run if same else None)
     if path != folder:
         entries = entries[next((k for k, e in enumerate(entries) if e["file"] == path.name), len(entries)) :]
     if not entries:
@@ -201,6 +207,14 @@ def load(run, path, previous=False, same=True):
         warnings.warn(f"this checkpoint was written by torch {there[0]} on {there[1]}, and here are {here[0]} and "
                       f"{here[1]}: training goes on, but not bit for bit", stacklevel=2)  # fmt: skip
     return folder / entry["file"]
+
+
+def _listed(folder, run=None):
+    """The checkpoints that count, the newest first; at least one."""
+    entries = manifest(folder, run)["checkpoints"][::-1]
+    if not entries:
+        raise CheckpointError(f"there are no checkpoints in {folder}: its run ended before the first one was written")
+    return entries
 
 
 def _bytes(folder, entry):
@@ -226,13 +240,13 @@ def _whole(folder, entries):
     return None
 
 
-def _tidy(folder):
+def tidy(folder):
     """Remove checkpoints that the manifest does not list and what dead savers left behind."""
-    listed = {e["file"] for e in manifest(folder)["checkpoints"]} if (folder / MANIFEST).exists() else ()
+    listed = {entry["file"] for entry in manifest(folder)["checkpoints"]}
     for path in list(folder.iterdir()):
-        left = re.fullmatch(r"\..+\.(\d+)\.tmp", path.name)
-        if (left and started(int(left[1])) is None) or (NAME.fullmatch(path.name) and path.name not in listed):
+        if NAME.fullmatch(path.name) and path.name not in listed:
             path.unlink()
+    sweep(folder)
 
 
 def _read(run, folder, entry):

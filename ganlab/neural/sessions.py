@@ -17,7 +17,7 @@ from ganlab.checks import InputError, whole
 from ganlab.neural import parallel
 from ganlab.neural._history import append, read_history, write_history
 from ganlab.neural._locks import open_folder
-from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save
+from ganlab.neural.checkpoints import MANIFEST, CheckpointError, latest, load, manifest, save, tidy
 from ganlab.neural.devices import no_memory
 from ganlab.neural.runs import DivergedError
 from ganlab.neural.training import train
@@ -193,13 +193,19 @@ def _begin(run, folder):
     """The rows that `run` has behind it, and the step at which it was saved last."""
     if folder is None:
         return [], run.step
-    listed = manifest(folder, run)["checkpoints"] if (folder / MANIFEST).exists() else [{"step": None}]
-    saved = listed[-1]["step"]
+    listed = manifest(folder, run)["checkpoints"] if (folder / MANIFEST).exists() else []
+    saved = listed[-1]["step"] if listed else None
     if run.step == 0 and saved:
         raise CheckpointError(f"{folder} holds this run up to step {saved}: resume it "
                               "(`ganlab.neural.sessions.resume`), or choose another folder")  # fmt: skip
     history = read_history(folder, run.step)
-    parallel.lead(lambda: write_history(folder, history))
+
+    def clear():
+        write_history(folder, history)
+        if listed:
+            tidy(folder)  # a kill may have come between the new checkpoint and the end of the old one
+
+    parallel.lead(clear)
     return history, saved
 
 
