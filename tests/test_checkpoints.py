@@ -15,6 +15,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -29,6 +30,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
+from tqdm import tqdm  # noqa: E402
 
 from ganlab import _files, label_smoothing  # noqa: E402
 from ganlab.neural import _disk  # noqa: E402
@@ -790,6 +792,7 @@ def fork(work):
         pid = os.fork()
     if pid == 0:
         code = 99
+        tqdm.set_lock(threading.RLock())  # its own is shared: who was killed with it would stop the parent's bars, too
         try:
             code = work() or 0
         except BaseException:
