@@ -21,7 +21,7 @@ from ganlab.neural.draws import Draws
 from ganlab.neural.game_terms import GAME_TERMS
 from ganlab.neural.minibatch import give_rng, pack
 from ganlab.neural.models._images import Scores
-from ganlab.neural.models.mlp import Maxout, StackedLinear
+from ganlab.neural.models.mlp import Maxout, Stack, StackedLinear
 from ganlab.neural.penalties import PENALTIES, clip_weights, drift, warn_if_batch_norm
 from ganlab.neural.recipes import PLAYERS, SCHEDULES, Recipe
 from ganlab.neural.unrolled import look_ahead, warn_if_large
@@ -31,8 +31,8 @@ __all__ = ["DivergedError", "Run"]
 
 
 # Layers, and the container, whose answer to a sample depends on nothing else: not on the batch, not on chance.
-SAMPLE_BY_SAMPLE = {nn.Sequential, nn.Linear, StackedLinear, nn.Identity, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Softplus,
-                    nn.SiLU, nn.ELU, Maxout, nn.Conv2d, nn.ConvTranspose2d, nn.Flatten, nn.Unflatten,
+SAMPLE_BY_SAMPLE = {nn.Sequential, Stack, nn.Linear, StackedLinear, nn.Identity, nn.ReLU, nn.LeakyReLU, nn.Tanh,
+                    nn.Softplus, nn.SiLU, nn.ELU, Maxout, nn.Conv2d, nn.ConvTranspose2d, nn.Flatten, nn.Unflatten,
                     Scores}  # fmt: skip
 
 
@@ -115,6 +115,7 @@ class Run:
         try_out(self)
         self.opt_G = _optimizer(Weights(self.G, self.rng.stacked), recipe, recipe.lr_g or recipe.lr)
         self.opt_D = _optimizer(Weights(self.D, self.rng.stacked), recipe, recipe.lr)
+        self.fixed_D = _without_gradients(self.D) if type(self.D) is Stack and self.one_pass else self.D
         if recipe.unroll and recipe.unroll_through:
             with self.turn(), self.autocast():
                 warn_if_large(self.D, self.objective, self.batch()[0], recipe.unroll)
@@ -204,7 +205,7 @@ class Run:
         """The critic whose scores the generator raises."""
         r = self.recipe
         if r.unroll == 0:
-            return self.D
+            return self.fixed_D
         return look_ahead(self.D, self.objective, real, fake, r.unroll, r.unroll_lr, r.unroll_through)
 
     def check(self, weights, gain):
@@ -254,6 +255,14 @@ class Run:
 
 def _is_plain(network):
     return all(type(m) in SAMPLE_BY_SAMPLE for m in network.modules())
+
+
+def _without_gradients(network):
+    """The same network with the same weights, which takes no time for gradients by them when G asks for its own."""
+    twin = copy.deepcopy(network).requires_grad_(False)
+    for mine, theirs in zip(twin.parameters(), network.parameters(), strict=True):
+        mine.data = theirs.data
+    return twin
 
 
 def _optimizer(weights, recipe, lr):

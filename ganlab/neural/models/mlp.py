@@ -8,8 +8,9 @@ from torch import nn
 
 from ganlab.checks import InputError, choose, number, whole
 from ganlab.neural.minibatch import BatchNorm, Dropout, VirtualBatchNorm
+from ganlab.neural.models._affine import affine
 
-__all__ = ["ACTIVATIONS", "Maxout", "StackedLinear", "mlp", "stack", "unstack"]
+__all__ = ["ACTIVATIONS", "Maxout", "Stack", "StackedLinear", "mlp", "stack", "unstack"]
 
 # ReLU in place: the layer before it does not need its answer again, and half the memory stays free.
 ACTIVATIONS = {"relu": lambda: nn.ReLU(inplace=True), "leaky_relu": lambda: nn.LeakyReLU(0.2), "tanh": nn.Tanh,
@@ -54,14 +55,30 @@ class StackedLinear(nn.Module):
         super().__init__()
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
-    def forward(self, x):
-        weight = self.weight  # once: spectral normalisation moves on with every look
-        if weight.shape[-1] == 1:  # a CPU's batched product takes several times as long for a single output
-            return (x * weight.mT).sum(-1, keepdim=True) + self.bias
-        return torch.baddbmm(self.bias, x, weight)
+    def forward(self, x, relu=False):
+        return affine(x, self.weight, self.bias, relu)
 
     def extra_repr(self):
         return f"{self.weight.shape[0]} seeds, {self.weight.shape[1]} -> {self.weight.shape[2]}"
+
+
+class Stack(nn.Sequential):
+    """The layers of S networks of one architecture; a ReLU is applied by the affine layer behind it, which is quicker.
+
+    Examples
+    --------
+    >>> mlp(2, 1, (4,), seed=range(3))(torch.zeros(3, 5, 2)).shape
+    torch.Size([3, 5, 1])
+    """
+
+    def forward(self, x):
+        layers, left = list(self), False
+        for layer, behind in zip(layers, [*layers[1:], None], strict=True):
+            if type(layer) is nn.ReLU and layer.inplace and isinstance(behind, StackedLinear):
+                left = True
+            else:
+                x, left = layer(x, relu=True) if left else layer(x), False
+        return x
 
 
 def _default(weight, gain, generator):
@@ -172,7 +189,7 @@ def stack(networks):
             for name, _ in layer.named_buffers(recurse=False):
                 setattr(layer, name, torch.stack([getattr(x, name) for x in column]))
         layers.append(layer)
-    return nn.Sequential(*layers)
+    return Stack(*layers)
 
 
 @torch.no_grad()
