@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from ganlab.neural.models import _affine  # noqa: E402
 from ganlab.neural.models._affine import FEW, affine  # noqa: E402
 from ganlab.neural.models.mlp import Stack, StackedLinear, mlp, stack  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
@@ -112,20 +113,51 @@ MEMBERS = {
     "relu elsewhere": lambda s: nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 3)),
     "relu at the end": lambda s: nn.Sequential(nn.Linear(2, 5), nn.ReLU(inplace=True)),
     "another one": lambda s: nn.Sequential(nn.Linear(2, 5), nn.LeakyReLU(0.2, inplace=True), nn.Linear(5, 3)),
-    "two of them": lambda s: nn.Sequential(nn.Linear(2, 5), nn.ReLU(True), nn.ReLU(True), nn.Linear(5, 3)),
     "first of all": lambda s: nn.Sequential(nn.Identity(), nn.ReLU(inplace=True), nn.Linear(2, 3)),
     "something between": lambda s: nn.Sequential(nn.Linear(2, 5), nn.ReLU(True), nn.Tanh(), nn.Linear(5, 3)),
 }
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_a_stack_is_its_members(name):
+@pytest.mark.parametrize("by", ["nothing", "weights", "input", "both"])
+def test_a_stack_is_its_members(name, by):
     torch.manual_seed(0)
     nets = [MEMBERS[name](s) for s in range(3)]
-    together, x = stack(nets), torch.randn(3, 7, 2)
+    together, x = stack(nets), torch.randn(3, 7, 2, requires_grad=by in ("input", "both"))
     assert type(together) is type(together[:1]) is Stack
-    for k, net in enumerate(nets):
-        torch.testing.assert_close(together(x.clone())[k], net(x[k].clone()))
+    for net in (together, *nets):
+        net.requires_grad_(by in ("weights", "both"))
+    answer, alone = together(1 * x), [net(1 * row) for net, row in zip(nets, x, strict=True)]
+    torch.testing.assert_close(answer, torch.stack(alone))
+    if x.requires_grad:
+        mine, theirs = (
+            torch.autograd.grad(t.square().sum(), x, retain_graph=True)[0] for t in (answer, torch.stack(alone))
+        )
+        torch.testing.assert_close(mine, theirs)
+    if by in ("weights", "both"):
+        answer.square().sum().backward()
+        torch.stack(alone).square().sum().backward()
+        for k, net in enumerate(nets):
+            for mine, theirs in zip(together.parameters(), net.parameters(), strict=True):
+                mine = mine.grad[k].T if theirs.ndim == 2 else mine.grad[k, 0]
+                torch.testing.assert_close(mine, theirs.grad)
+
+
+def test_penalties_make_no_gradients_that_nobody_asks_for(monkeypatch):
+    """Where the input and the weights both have gradients, autograd's own operations know which are wanted."""
+    made = []
+    monkeypatch.setattr(_affine._Affine, "apply", lambda *args: made.append(1) or affine_of_torch(*args))
+    D, x = mlp(2, 1, (4, 4), seed=range(2)), torch.randn(2, 5, 2)
+    D(x)
+    assert len(made) == 3
+    D(x.requires_grad_())
+    assert len(made) == 3
+    D.requires_grad_(False)(x)
+    assert len(made) == 6
+
+
+def affine_of_torch(x, weight, bias, relu):
+    return torch.baddbmm(bias, x.relu() if relu else x, weight), None
 
 
 def test_a_relu_that_is_not_in_place_leaves_its_input():

@@ -55,15 +55,21 @@ class StackedLinear(nn.Module):
         super().__init__()
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
-    def forward(self, x, relu=False):
-        return affine(x, self.weight, self.bias, relu)
+    def forward(self, x):
+        weight = self.weight  # once: spectral normalisation moves on with every look
+        if weight.shape[-1] == 1:  # a CPU's batched product takes several times as long for a single output
+            return (x * weight.mT).sum(-1, keepdim=True) + self.bias
+        return torch.baddbmm(self.bias, x, weight)
 
     def extra_repr(self):
         return f"{self.weight.shape[0]} seeds, {self.weight.shape[1]} -> {self.weight.shape[2]}"
 
 
 class Stack(nn.Sequential):
-    """The layers of S networks of one architecture; a ReLU is applied by the affine layer behind it, which is quicker.
+    """The layers of S networks of one architecture; affine layers and the ReLUs before them are one operation each.
+
+    Not where gradients by the input and by the weights may be asked for one at a time, as penalties do: the operation
+    always makes all of them.
 
     Examples
     --------
@@ -72,12 +78,16 @@ class Stack(nn.Sequential):
     """
 
     def forward(self, x):
-        layers, left = list(self), False
+        if x.requires_grad and next(self.parameters()).requires_grad:
+            return super().forward(x)
+        layers, relu = list(self), False
         for layer, behind in zip(layers, [*layers[1:], None], strict=True):
-            if type(layer) is nn.ReLU and layer.inplace and isinstance(behind, StackedLinear):
-                left = True
+            if isinstance(layer, StackedLinear):
+                x, relu = affine(x, layer.weight, layer.bias, relu), False
+            elif type(layer) is nn.ReLU and layer.inplace and isinstance(behind, StackedLinear):
+                relu = True
             else:
-                x, left = layer(x, relu=True) if left else layer(x), False
+                x = layer(x)
         return x
 
 
