@@ -39,8 +39,9 @@ def points(name, value, dim=None, least=1, finite=True):
     except ValueError:  # rows of different length
         x = np.empty(0, dtype=object)
     if x.dtype.kind not in "iuf" or x.ndim not in (1, 2) or x.size == 0:
+        hint = "; of pictures take features (ganlab.neural.features), or flatten them" if x.ndim > 2 else ""
         raise InputError(f"{name} must be numbers of shape (n, d), not empty, got {type(value).__name__} of shape "
-                         f"{x.shape} and kind {x.dtype}")  # fmt: skip
+                         f"{x.shape} and kind {x.dtype}{hint}")  # fmt: skip
     x = np.asarray(x[:, None] if x.ndim == 1 else x, dtype=float)
     if dim is not None and x.shape[1] != dim:
         raise InputError(f"{name} must have dimension {dim}, got shape {x.shape}")

@@ -400,6 +400,8 @@ def test_weights_come_from_their_seed_alone():
     (lambda: generator(Codes(), 30), "28 and 32"), (lambda: discriminator(Codes(), 3), "resolution"),
     (lambda: generator(Codes(), norm="layer"), "norm"), (lambda: generator(Codes(), noise=-1), "noise"),
     (lambda: Codes().split(torch.zeros(5, 2)), r"\(B, 3\)"),
+    (lambda: Codes().split(np.zeros((5, 3))), "a tensor of noise.* got ndarray"),
+    (lambda: Codes().sample(5, 0), "Draws"),
     (lambda: generator(Codes(), 8, width=2).make(torch.zeros(5, 3), torch.zeros(5, 71)), r"one-hot, got \(5, 3\)"),
     (lambda: information_bound(Codes(), torch.zeros(5, 12), torch.zeros(5, 12)), r"\(B, 14\)"),
     (lambda: information_bound(Codes(), torch.zeros(4, 14), torch.zeros(5, 12)), "same B"),

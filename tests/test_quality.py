@@ -133,7 +133,7 @@ def test_constant_features_are_compared_by_their_means():
     ([[1.0], [nan]], [[1.0], [2]], "x must be finite"),
     ([[1.0, 2], [2, 3]], [[1.0], [2]], "y must have dimension 2"),
     ([[1e200], [-1e200]], [[1.0], [2]], "too large to square"),
-    ([], [1.0, 2.0], "x must be numbers"),
+    ([], [1.0, 2.0], "x must be numbers"), (np.zeros((9, 1, 8, 8)), [1.0, 2.0], "of pictures take features"),
 ])  # fmt: skip
 def test_frechet_refuses(x, y, said):
     with pytest.raises(InputError, match=said):

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ganlab.checks import InputError, whole
+from ganlab.neural.draws import Draws
 
 LOG_SD = 4.0  # ln of Q's deviations stays within it: a density that is read exactly would be infinite
 
@@ -89,8 +90,10 @@ class Codes:
         >>> c, rest
         (tensor([[0., 1., 0.]]), tensor([[7.]]))
         """
-        if z.ndim != 2 or z.shape[1] < self.columns:
-            raise InputError(f"these codes need noise (B, {self.columns}) or wider, got shape {tuple(z.shape)}")
+        if not isinstance(z, torch.Tensor) or z.ndim != 2 or z.shape[1] < self.columns:
+            shape = tuple(getattr(z, "shape", ()))
+            raise InputError(f"these codes need a tensor of noise, (B, {self.columns}) or wider, got "
+                             f"{type(z).__name__} of shape {shape}")  # fmt: skip
         below = torch.special.ndtr(z[:, : self.columns])
         parts, n = [], len(self.categorical)
         for u, k in zip(below[:, :n].unbind(1), self.categorical, strict=True):
@@ -100,6 +103,8 @@ class Codes:
 
     def sample(self, n, rng):
         """Draw ``n`` codes with a `Draws`; shape (n, width)."""
+        if not isinstance(rng, Draws):
+            raise InputError(f"rng must be a Draws, such as ganlab.neural.draws.Draws(0), got {rng!r}")
         return self.split(rng.normal(n, self.columns))[0]
 
 
