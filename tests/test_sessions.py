@@ -492,6 +492,21 @@ def test_a_lock_names_its_holder_and_goes_with_it(tmp_path):
 
 
 @posix
+def test_what_a_killed_process_began_is_removed_from_its_folders_and_nothing_else(tmp_path):
+    pid = fork(lambda: None)
+    exit_code(pid)
+    inside, deep = tmp_path / "samples", tmp_path / "somebody" / "elses"
+    inside.mkdir(), deep.mkdir(parents=True)
+    left = [folder / f".0004.png.{pid}.tmp" for folder in (tmp_path, inside)]
+    kept = [inside / f".0004.png.{os.getppid()}.tmp", inside / ".mine.tmp", inside / "0004.png", deep / left[0].name]
+    for file in (*left, *kept):
+        file.touch()
+    with open_folder(tmp_path):
+        assert not any(file.exists() for file in left)
+        assert all(file.exists() for file in kept)
+
+
+@posix
 def test_two_processes_do_not_share_a_folder(tmp_path):
     """Fault 32: the second is refused while the first lives, and takes over when it was killed."""
     pid = fork(lambda: quiet(build(**LONG), tmp_path, save_every=1))

@@ -62,7 +62,7 @@ def started(pid):
 
 
 def sweep(folder):
-    """Remove what writers that were killed left in a folder and in those inside it.
+    """Remove what writers that were killed left in a folder and in those right inside it.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def sweep(folder):
     ...     list(Path(folder).iterdir())
     []
     """
-    for path in list(folder.rglob(".*.tmp")):
+    for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]:  # no deeper: it may be anybody's home
         left = STUB.fullmatch(path.name)
         if left and started(int(left[1])) is None:
             path.unlink(missing_ok=True)
