@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -591,14 +592,33 @@ def test_a_dead_lock_that_another_process_replaces_first_is_theirs(tmp_path, mon
 @posix
 def test_a_dead_lock_is_left_to_the_process_that_replaces_it(tmp_path):
     lock(tmp_path, pid=2**22 + 1, start="gone")
-    judge = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(judge, fcntl.LOCK_EX)
-    with pytest.raises(CheckpointError, match="in use"), open_folder(tmp_path):
-        pass
-    assert names(tmp_path) == ["lock"]
-    os.close(judge)
+    with open(tmp_path / "lock", "r+b") as judge:
+        fcntl.flock(judge, fcntl.LOCK_EX)
+        with pytest.raises(CheckpointError, match="in use"), open_folder(tmp_path):
+            pass
+        assert names(tmp_path) == ["lock"]
     with open_folder(tmp_path):
         pass
+
+
+@posix
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EBADF, None])
+def test_a_dead_lock_that_cannot_be_judged_is_refused_in_words(tmp_path, monkeypatch, number):
+    """A file system without such locks, or one that hands out a file that has been replaced meanwhile."""
+    lock(tmp_path, pid=2**22 + 1, start="gone")
+    real = fcntl.flock
+
+    def meanwhile(file, how):
+        if number is not None:
+            raise OSError(number, os.strerror(number))
+        real(file, how)
+        copy = shutil.copy(tmp_path / "lock", tmp_path / "copy")
+        os.replace(copy, tmp_path / "lock")
+
+    monkeypatch.setattr(fcntl, "flock", meanwhile)
+    with pytest.raises(CheckpointError, match="if it is surely gone, delete"), open_folder(tmp_path):
+        pass
+    assert names(tmp_path) == ["lock"]
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])

@@ -92,17 +92,16 @@ def _take_over(lock, me):
         _refuse(lock)
     import fcntl  # not on Windows, where no process is known to have ended
 
-    folder = os.open(lock.parent, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which no kill leaves behind
-        if _ended(_holder(lock)):
-            lock.unlink(missing_ok=True)
-        if not _create(lock, me):
-            _refuse(lock)
-    except BlockingIOError:
+        with open(lock, "r+b") as file:  # for writing, without which NFS locks no file
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # which no kill leaves behind
+            if not os.path.samestat(os.fstat(file.fileno()), os.stat(lock)) or not _ended(_holder(lock)):
+                _refuse(lock)
+            lock.unlink()
+            if not _create(lock, me):
+                _refuse(lock)
+    except OSError:  # somebody else judges or has judged, or the file system knows no such locks
         _refuse(lock)
-    finally:
-        os.close(folder)
 
 
 def _ended(holder):
