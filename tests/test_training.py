@@ -428,3 +428,22 @@ def test_the_drift_of_a_step_is_that_of_the_scores_the_step_gave():
     wanted = 0.5 * before(real).square().mean()
     torch.testing.assert_close(next(train(run)).penalty, wanted)
     assert wanted > 0
+
+
+def test_a_step_on_a_gpu_asks_for_gradients_that_repeat(monkeypatch):
+    """Two runs of one seed gave other bits in float32 until this was asked for; `test_gpu.py` compares the bits."""
+    run = Run(mlp(2, 2), mlp(2, 1), ring(), Recipe(steps=1), device="cpu", points=500)
+    flags = torch.backends.cudnn
+    with run.turn():
+        assert not flags.deterministic
+    run.device = torch.device("cuda", 0)
+    with run.turn():
+        assert flags.deterministic
+    assert not flags.deterministic
+    with pytest.raises(KeyError), run.turn():
+        raise KeyError
+    assert not flags.deterministic
+    monkeypatch.setattr(flags, "deterministic", True)  # the user's own choice stays
+    with run.turn():
+        pass
+    assert flags.deterministic

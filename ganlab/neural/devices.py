@@ -2,14 +2,14 @@
 
 import math
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from ganlab.checks import InputError, choose
 
-__all__ = ["PROFILES", "find_device", "free_memory", "keep_memory", "no_memory", "profile"]
+__all__ = ["PROFILES", "find_device", "free_memory", "keep_memory", "no_memory", "profile", "repeatable"]
 
 PROFILES = {"class": "minutes on two CPU cores", "gpu": "the real thing"}
 
@@ -91,6 +91,29 @@ def keep_memory():
     >>> keep_memory()
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
+
+
+@contextmanager
+def repeatable():
+    """Let convolutions on a GPU take algorithms that give the same bits every time; the choice before comes back.
+
+    cuDNN's quickest gradients by the weights add up in the order in which they are ready: two runs of one seed part
+    after the first step, and so do a run that was resumed and one that never stopped.
+
+    Examples
+    --------
+    >>> with repeatable():
+    ...     torch.backends.cudnn.deterministic
+    True
+    >>> torch.backends.cudnn.deterministic
+    False
+    """
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
 
 
 def free_memory(device):

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import inspect
 import math
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,7 @@ from ganlab.neural import parallel
 from ganlab.neural._entry import as_tensor, share_of_batch, try_out
 from ganlab.neural._scores import scores
 from ganlab.neural._weights import Weights
-from ganlab.neural.devices import find_device, keep_memory
+from ganlab.neural.devices import find_device, keep_memory, repeatable
 from ganlab.neural.draws import Draws
 from ganlab.neural.game_terms import GAME_TERMS
 from ganlab.neural.minibatch import give_rng, pack
@@ -134,13 +134,14 @@ class Run:
         self.opt_G.param_groups[0]["lr"] = rate * (self.recipe.lr_g or self.recipe.lr)
         self.noise = self.recipe.instance_noise * max(0.0, 1 - done / self.recipe.noise_until)
         self.rng.at(self.step)
-        if self.ours:
-            yield
-            return
         on_gpu = self.device.type == "cuda"
-        with torch.random.fork_rng([self.device] if on_gpu else []):
-            theirs = torch.cuda.default_generators[self.device.index] if on_gpu else torch.default_generator
-            theirs.manual_seed(self.rng.generators[0].initial_seed() + self.rng.rank)
+        with ExitStack() as stack:
+            if on_gpu:
+                stack.enter_context(repeatable())
+            if not self.ours:
+                stack.enter_context(torch.random.fork_rng([self.device] if on_gpu else []))
+                theirs = torch.cuda.default_generators[self.device.index] if on_gpu else torch.default_generator
+                theirs.manual_seed(self.rng.generators[0].initial_seed() + self.rng.rank)
             yield
 
     def autocast(self):
