@@ -11,6 +11,7 @@ from proofs import claims_of, studies_of
 torch = pytest.importorskip("torch")
 
 import training_loop_failing as failing  # noqa: E402
+import training_loop_gpu as gpu_study  # noqa: E402
 import training_loop_seeds as seeds_study  # noqa: E402
 
 import ganlab as gl  # noqa: E402
@@ -208,3 +209,24 @@ def test_the_failing_run_fails_again_and_a_small_critic_under_a_large_generator_
     assert np.median(well["hq"]) > 0.08
     assert np.median(sick["modes"]) < 6
     assert np.median(well["modes"]) >= 7
+
+
+@claim("LOOP-06")
+def test_a_gpu_pays_for_many_seeds_and_not_for_one():
+    found = stored("gpu")
+    assert found["device"].startswith("cuda")
+    rates, thread = ({int(n): rate for n, rate in found[key].items()} for key in ("rates", "one thread"))
+    assert rates[1] < thread[1]
+    assert rates[500] > 50 * rates[1]
+    assert rates[20] > 3 * thread[20]
+    good = [modes == 8 and hq >= 0.9 for modes, hq in zip(found["modes"], found["hq"], strict=True)]
+    assert (len(good), sum(good), found["modes"].count(8)) == (100, 95, 99)
+    assert found["repeats"]
+
+
+@claim("LOOP-06")
+def test_the_study_on_a_gpu_runs_on_a_cpu_as_well():
+    run = gpu_study.make(range(2), "cpu", steps=2)
+    assert [record.step for record in train(run)] == [1, 2]
+    assert run.sample(10).shape == (2, 10, 2)
+    assert gpu_study.rates("cpu", (1,), 0.01)["1"] > 0
