@@ -14,6 +14,8 @@ pytest_plugins = ["pytester", "ledger_plugin"]
 def pytest_configure(config):
     # Small nets and small arrays: a second thread costs more than it gives, above all under xdist (torch obeys too).
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # What the tests and pages say holds on a CPU; CUDA_VISIBLE_DEVICES=0 shows tests/test_gpu.py the card.
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     if config.pluginmanager.hasplugin("nbval") and config.getoption("nbval", default=False):
         sockets = tempfile.mkdtemp(prefix="ganlab-nbval-")
         config.add_cleanup(lambda: shutil.rmtree(sockets, ignore_errors=True))

@@ -1,6 +1,6 @@
 """What only a GPU can show: the same code runs there, repeats bit for bit, goes on, and agrees with the CPU.
 
-CI has no GPU, and these tests are skipped there; the last card that ran them stands in ``benchmarks/README.md``. What
+The test run hides GPUs, and CI has none: ``CUDA_VISIBLE_DEVICES=0 python -m pytest tests/test_gpu.py`` runs these. What
 can be known without one, such as which algorithms are asked for, is tested in `test_training.py`.
 """
 
