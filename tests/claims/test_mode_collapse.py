@@ -1,6 +1,10 @@
 """The claims of the mode-collapse page. Oracles: quadrature, SymPy, autograd, finite differences, plain loops."""
 
+import json
+import sys
+from dataclasses import replace
 from math import erf, exp, log, pi, sqrt
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,12 +25,15 @@ from ganlab.neural import penalties  # noqa: E402
 from ganlab.neural.draws import Draws  # noqa: E402
 from ganlab.neural.minibatch import MinibatchDiscrimination  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
+from ganlab.neural.runs import Run  # noqa: E402
+from ganlab.neural.training import train  # noqa: E402
 from ganlab.neural.unrolled import look_ahead  # noqa: E402
 
 claim = claims_of("mode-collapse")
 stored = studies_of("mode-collapse")
 
 PEAKS = data.two_peaks()
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def integral(f):
@@ -541,6 +548,41 @@ def test_the_plain_gan_is_not_one_baseline():
     import mode_collapse_cures
 
     assert min(mode_collapse_cures.reached(x, law) for x in run.sample(800, averaged=False)) == 8
+
+
+@claim("MODE-04")
+def test_rpgan_fills_the_grid_when_both_networks_start_well():
+    sets = json.loads((BENCHMARKS / "quality.json").read_text(encoding="utf-8"))
+    rows = sets["grid"]["rows"] + sets["grid, seeds 20 to 39"]["rows"]
+    assert [row["seed"] for row in rows] == list(range(40))
+    good = [row["modes"] == 25 and row["hq"] >= 0.9 and row["seconds"] < 30 for row in rows]
+    assert sum(good) == 39
+    assert min(row["hq"] for row in rows) > 0.89
+    usual = [row for name in ("weights 0.05, on 25 November", "on 26 November")
+             for row in sets[f"grid, D as torch starts it, {name}"]["rows"]]  # fmt: skip
+    assert sum(row["modes"] == 25 and row["hq"] >= 0.9 for row in usual) == 36
+    assert min(row["hq"] for row in usual) == 0.68
+
+
+@claim("MODE-04")
+def test_the_grid_is_covered_early_by_the_recipe_of_the_benchmark():
+    """A short run of seeds that took no part: nearly all modes are there long before the samples are good."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        import quality
+    finally:
+        sys.path.pop(0)
+    law, _, _, start, recipe = quality.TASKS["grid"]
+    assert repr(recipe) == json.loads((BENCHMARKS / "quality.json").read_text(encoding="utf-8"))["grid"]["recipe"]
+    assert start == quality.ORTHOGONAL
+    for seed in (100, 101):
+        G, D = mlp(2, 2, seed=seed, **start), mlp(2, 1, seed=1000 + seed, **start)
+        run = Run(G, D, law, replace(recipe, steps=2000), seed=seed, device="cpu")
+        for _ in train(run):
+            pass
+        report = metrics.modes_report(run.sample(2500), law)
+        assert report.modes >= 24
+        assert report.hq > 0.15
 
 
 def spearman(a, b):
