@@ -15,6 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from ganlab import InputError  # noqa: E402
 from ganlab.cli import main  # noqa: E402
 from ganlab.data import DATASETS, ring, two_peaks  # noqa: E402
 from ganlab.neural import _formats, checkpoints, cli, sessions  # noqa: E402
@@ -474,3 +475,18 @@ def test_spectral_norm_is_the_critics_alone():
     norms = [torch.linalg.matrix_norm(net[0].weight, 2).item() for net in (run.D, run.G)]
     assert norms[0] == pytest.approx(1, abs=1e-5)
     assert norms[1] != pytest.approx(1, abs=1e-2)
+
+
+def test_each_network_starts_as_it_is_told():
+    described = {"data": "ring", "recipe": {"steps": 1}, "hidden": [6, 6], "points": 500, "seed": [3]}
+    usual, _ = cli.build(described, device="cpu")
+    run, _ = cli.build({**described, "init_g": "orthogonal"}, device="cpu")
+    square = run.G[2].weight / 1.4
+    assert torch.allclose(square @ square.T, torch.eye(6), atol=1e-5)
+    assert all(map(torch.equal, run.D.parameters(), usual.D.parameters()))
+    run, _ = cli.build({**described, "init_d": "orthogonal"}, device="cpu")
+    square = run.D[2].weight / 1.4
+    assert torch.allclose(square @ square.T, torch.eye(6), atol=1e-5)
+    assert all(map(torch.equal, run.G.parameters(), usual.G.parameters()))
+    with pytest.raises(InputError, match="init_d 'normal': choose one of default, orthogonal"):
+        cli.build({**described, "init_d": "normal"}, device="cpu")
