@@ -1,8 +1,10 @@
 """The command line: thin over the functions that a script calls, and every failure is one line and a code."""
 
+import dataclasses
 import errno
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,7 +20,7 @@ torch = pytest.importorskip("torch")
 from ganlab import InputError  # noqa: E402
 from ganlab.cli import main  # noqa: E402
 from ganlab.data import DATASETS, ring, two_peaks  # noqa: E402
-from ganlab.neural import _formats, checkpoints, cli, sessions  # noqa: E402
+from ganlab.neural import _arguments, _formats, _planar, checkpoints, cli, sessions  # noqa: E402
 from ganlab.neural.models.mlp import mlp  # noqa: E402
 from ganlab.neural.recipes import Recipe  # noqa: E402
 from ganlab.neural.runs import Run  # noqa: E402
@@ -423,6 +425,34 @@ def test_help_shows_names_and_examples(capsys):
     for word in ("wgan_gp_one_sided", "rpgan", "swiss_roll", "rmsprop", "cosine", "gradient_norm", "torchrun", "tanh",
                  "Discriminator steps for each generator step. (default: 1)"):  # fmt: skip
         assert word in text
+
+
+def examples():
+    """The commands of ``--help``, as a shell would split them; words in brackets are remarks."""
+    text = _arguments.EXAMPLES.partition("\n\n")[0].replace("\\\n", " ")
+    return [shlex.split(line.partition("   (")[0], comments=True) for line in text.splitlines()[1:]]
+
+
+@pytest.mark.parametrize("words", examples(), ids=" ".join)
+def test_every_example_of_the_help_can_be_pasted(words):
+    assert "ganlab" in words
+    name = words[words.index("ganlab") + 1]
+    given = _arguments.parse(words[words.index("ganlab") + 1 :], dict.fromkeys(_arguments.COMMANDS, name))
+    assert given.command == name
+
+
+def test_the_grid_of_the_help_is_that_of_the_benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import quality
+
+    (words,) = [words for words in examples() if "--init-d" in words]
+    assert main([*words[1:], *SMALL, "--steps", "1", "--out", "grid"]) == 0
+    described = config("grid")
+    *_, start, recipe = quality.TASKS["grid"]
+    assert words[words.index("--steps") + 1] == str(recipe.steps)
+    found = Recipe(**{**described["recipe"], "betas": tuple(described["recipe"]["betas"])})  # a list in JSON
+    assert dataclasses.replace(found, steps=recipe.steps, batch=recipe.batch) == recipe
+    assert _planar.STARTS[described["init_g"]] == _planar.STARTS[described["init_d"]] == start == quality.ORTHOGONAL
 
 
 def test_the_command_runs_without_locale_terminal_or_display(elsewhere):

@@ -26,7 +26,7 @@ EXAMPLES = """\
 examples:
   ganlab train ring --objective nonsaturating --penalty r1=0.1 --steps 5000 --out runs/ring
   ganlab train grid --objective rpgan --penalty r1=0.1 --penalty r2=0.1 --seed 0 1 2 3 --name four
-  ganlab train grid --objective rpgan --penalty r1=0.2 --penalty r2=0.2 --lazy 8 --betas 0.5 0.99 --lr 0.002
+  ganlab train grid --objective rpgan --penalty r1=0.2 --penalty r2=0.2 --lazy 8 --betas 0.5 0.99 --lr 0.002 \\
                     --schedule cosine --steps 7000 --init-g orthogonal --init-d orthogonal
   ganlab train progan --data path/to/pictures --resolution 64 --out runs/faces
   ganlab train progan --data faces --resolution 16 --width 32 --latent 32 --stable 8000 --fade 8000 --lr 0.003

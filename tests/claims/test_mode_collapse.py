@@ -1,7 +1,6 @@
 """The claims of the mode-collapse page. Oracles: quadrature, SymPy, autograd, finite differences, plain loops."""
 
 import json
-import sys
 from dataclasses import replace
 from math import erf, exp, log, pi, sqrt
 from pathlib import Path
@@ -565,13 +564,11 @@ def test_rpgan_fills_the_grid_when_both_networks_start_well():
 
 
 @claim("MODE-04")
-def test_the_grid_is_covered_early_by_the_recipe_of_the_benchmark():
+def test_the_grid_is_covered_early_by_the_recipe_of_the_benchmark(monkeypatch):
     """A short run of seeds that took no part: nearly all modes are there long before the samples are good."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import quality
-    finally:
-        sys.path.pop(0)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import quality
+
     law, _, _, start, recipe = quality.TASKS["grid"]
     assert repr(recipe) == json.loads((BENCHMARKS / "quality.json").read_text(encoding="utf-8"))["grid"]["recipe"]
     assert start == quality.ORTHOGONAL
