@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -94,11 +95,17 @@ def test_layers_come_in_the_order_asked_for():
 
 @pytest.mark.parametrize("keywords", [
     {"inputs": 0}, {"outputs": 1.5}, {"hidden": (0,)}, {"activation": "gelu"}, {"norm": "layer"}, {"dropout": 1.0},
-    {"init": "he"}, {"seed": -1}, {"seed": ()},
+    {"init": "he"}, {"seed": -1}, {"seed": ()}, {"seed": None}, {"seed": 1.5}, {"seed": "1"}, {"gain": float("nan")},
+    {"gain": -1.0}, {"init": "orthogonal", "gain": "1.4"},
 ], ids=str)  # fmt: skip
 def test_bad_networks_are_refused(keywords):
     with pytest.raises(InputError):
         mlp(**{"inputs": 2, "outputs": 1, "hidden": (4, 4), **keywords})
+
+
+def test_a_whole_number_of_numpy_is_one_seed():
+    mine, theirs = (mlp(2, 1, (4,), seed=seed) for seed in (np.arange(5)[3], 3))
+    assert all(map(torch.equal, mine.parameters(), theirs.parameters()))
 
 
 def test_networks_of_different_shapes_cannot_be_stacked():

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from numbers import Number
 
 import torch
 from torch import nn
@@ -147,10 +148,10 @@ def mlp(inputs, outputs, hidden=(128, 128, 128), activation="relu", norm=None, d
     >>> mlp(2, 1, hidden=(8,), seed=range(3))(torch.zeros(3, 5, 2)).shape
     torch.Size([3, 5, 1])
     """
-    if not isinstance(seed, int):
+    if not isinstance(seed, (Number, str, type(None))):
         return stack([mlp(inputs, outputs, hidden, activation, norm, dropout, init, gain, s) for s in seed])
     make, _ = choose("activation", activation, ACTIVATIONS), choose("init", init, INITS)
-    number("dropout", dropout, 0, 1, open_high=True)
+    number("dropout", dropout, 0, 1, open_high=True), number("gain", gain, 0)
     generator = torch.Generator().manual_seed(whole("seed", seed, 0))
     layers, width = [], whole("inputs", inputs)
     for k, h in enumerate(hidden):
